@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Compiler settings and the three kinds of target: library (one a folder), program, unit test.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+option(TLC_TESTS "Build the unit tests and register the integration tests" ON)
+set(TLC_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize= (address,undefined or thread)")
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
+                    -fstack-protector-strong -D_FILE_OFFSET_BITS=64)
+add_compile_options($<$<CONFIG:RelWithDebInfo,Release>:-D_FORTIFY_SOURCE=2>)
+if(TLC_SANITIZE)
+  add_compile_options(-fsanitize=${TLC_SANITIZE} -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
+  add_link_options(-fsanitize=${TLC_SANITIZE})
+endif()
+
+# tlc_library(NAME base SOURCES a.cpp ... DEPENDS tlc_x ... PACKAGES fmt::fmt ...)
+function(tlc_library)
+  cmake_parse_arguments(L "" "NAME" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
+  add_library(tlc_${L_NAME} STATIC ${L_SOURCES})
+  target_include_directories(tlc_${L_NAME} PUBLIC ${PROJECT_SOURCE_DIR}/tlc-engine/src)
+  target_link_libraries(tlc_${L_NAME} PUBLIC ${L_DEPENDS} ${L_PACKAGES})
+endfunction()
+
+# tlc_program(NAME tlc-run SOURCES ... DEPENDS ...): installed into bin
+function(tlc_program)
+  cmake_parse_arguments(P "" "NAME" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
+  add_executable(${P_NAME} ${P_SOURCES})
+  target_link_libraries(${P_NAME} PRIVATE ${P_DEPENDS} ${P_PACKAGES})
+  target_compile_definitions(${P_NAME} PRIVATE TLC_VERSION="${PROJECT_VERSION}")
+  set_target_properties(${P_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  install(TARGETS ${P_NAME} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# tlc_unit_test(NAME channel_messages SOURCES ... DEPENDS ...): one gtest binary, label unit
+function(tlc_unit_test)
+  cmake_parse_arguments(T "" "NAME;LABEL" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
+  if(NOT T_LABEL)
+    set(T_LABEL unit)
+  endif()
+  add_executable(test_${T_NAME} ${T_SOURCES})
+  target_link_libraries(test_${T_NAME} PRIVATE ${T_DEPENDS} ${T_PACKAGES} GTest::gmock GTest::gtest_main)
+  set_target_properties(test_${T_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME ${T_LABEL}.${T_NAME} COMMAND test_${T_NAME})
+  set_tests_properties(${T_LABEL}.${T_NAME} PROPERTIES LABELS ${T_LABEL} TIMEOUT 300)
+endfunction()
