@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whole-file operations with the durability the catalogue's ordering rules need. Thread-safe (no state).
+#pragma once
+
+#include <tlc/base/fd.hpp>
+#include <tlc/base/result.hpp>
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace tlc {
+
+// The whole file as text; an error above `limit` bytes.
+Result<std::string> read_text(const std::filesystem::path& path, size_t limit = size_t{16} << 20);
+
+// Publishes `text` as `path`: temporary file in the same directory, fsync, rename, fsync of the directory.
+// On failure the old file, if any, is untouched and the temporary one is removed.
+Status publish_text(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
+
+// rename(2) of a finished file to its published name, then fsync of the directory.
+Status publish_rename(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// fsync(2) of a file or directory by name.
+Status sync_path(const std::filesystem::path& path);
+
+// mkdir(2); ErrorKind::busy if it exists already.
+Status make_directory(const std::filesystem::path& path, mode_t mode = 0700);
+
+// Copies a regular file, sharing its blocks (FICLONE) where the file system can. The target must not exist.
+Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode = 0600);
+
+// Bytes an ordinary user may still write on the file system of `path`.
+Result<uint64_t> free_space(const std::filesystem::path& path);
+
+} // namespace tlc

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/process.hpp>
+
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <unistd.h>
+
+extern char** environ;
+
+namespace tlc {
+namespace {
+
+ExitStatus decode(int status) {
+    if (WIFSIGNALED(status)) return {true, 128 + WTERMSIG(status)};
+    return {false, WEXITSTATUS(status)};
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+    std::vector<char*> out;
+    for (const auto& text : strings)
+        out.push_back(const_cast<char*>(text.c_str()));
+    out.push_back(nullptr);
+    return out;
+}
+
+struct Actions {
+    posix_spawn_file_actions_t value;
+    Actions() { posix_spawn_file_actions_init(&value); }
+    Actions(const Actions&) = delete;
+    Actions& operator=(const Actions&) = delete;
+    ~Actions() { posix_spawn_file_actions_destroy(&value); }
+};
+
+struct Attributes {
+    posix_spawnattr_t value;
+    Attributes() { posix_spawnattr_init(&value); }
+    Attributes(const Attributes&) = delete;
+    Attributes& operator=(const Attributes&) = delete;
+    ~Attributes() { posix_spawnattr_destroy(&value); }
+};
+
+} // namespace
+
+std::string ExitStatus::text() const {
+    if (signalled) return fmt::format("signal {} ({})", code - 128, strsignal(code - 128));
+    return fmt::format("exit code {}", code);
+}
+
+Child& Child::operator=(Child&& other) noexcept {
+    if (this != &other) {
+        kill_and_reap();
+        pid_ = std::exchange(other.pid_, -1);
+    }
+    return *this;
+}
+
+std::optional<ExitStatus> Child::poll() {
+    if (pid_ <= 0) return std::nullopt;
+    int status = 0;
+    if (::waitpid(pid_, &status, WNOHANG) != pid_) return std::nullopt;
+    pid_ = -1;
+    return decode(status);
+}
+
+ExitStatus Child::wait() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return decode(status);
+}
+
+void Child::signal(int number) const {
+    if (pid_ > 0) ::kill(pid_, number);
+}
+
+void Child::kill_and_reap() {
+    if (pid_ <= 0) return;
+    signal(SIGKILL);
+    wait();
+}
+
+Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& options) {
+    Actions actions;
+    if (options.stdin_fd >= 0)
+        posix_spawn_file_actions_adddup2(&actions.value, options.stdin_fd, 0);
+    else
+        posix_spawn_file_actions_addopen(&actions.value, 0, "/dev/null", O_RDONLY, 0);
+    if (options.stdout_fd >= 0) posix_spawn_file_actions_adddup2(&actions.value, options.stdout_fd, 1);
+    if (options.stderr_fd >= 0) posix_spawn_file_actions_adddup2(&actions.value, options.stderr_fd, 2);
+    for (const int fd : options.keep)
+        posix_spawn_file_actions_adddup2(&actions.value, fd, fd);
+
+    Attributes attributes;
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    if (options.block_termination)
+        for (const int number : {SIGTERM, SIGINT, SIGHUP})
+            sigaddset(&blocked, number);
+    sigset_t defaults;
+    sigemptyset(&defaults);
+    for (const int number : {SIGPIPE, SIGTERM, SIGINT, SIGHUP, SIGCHLD})
+        sigaddset(&defaults, number);
+    posix_spawnattr_setsigmask(&attributes.value, &blocked);
+    posix_spawnattr_setsigdefault(&attributes.value, &defaults);
+    posix_spawnattr_setflags(&attributes.value, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+
+    const auto arguments = pointers(argv);
+    const auto variables = options.environment ? pointers(*options.environment) : std::vector<char*>{};
+    pid_t pid = -1;
+    const int error = ::posix_spawnp(&pid, argv.front().c_str(), &actions.value, &attributes.value,
+                                     arguments.data(), options.environment ? variables.data() : environ);
+    if (error != 0) return fail_errno(error, fmt::format("cannot start {}", argv.front()));
+    return Child(pid);
+}
+
+Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::chrono::seconds limit) {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+    Fd reader(ends[0]);
+    Fd writer(ends[1]);
+    SpawnOptions options;
+    options.stdout_fd = writer.get();
+    if (with_stderr) options.stderr_fd = writer.get();
+    TLC_TRY_ASSIGN(child, spawn(argv, options));
+    writer.reset();
+
+    Output output;
+    const auto end = std::chrono::steady_clock::now() + limit;
+    char buffer[1 << 14];
+    for (;;) {
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        pollfd wanted{reader.get(), POLLIN, 0};
+        const int ready = left.count() > 0 ? ::poll(&wanted, 1, static_cast<int>(left.count())) : 0;
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) return fail("{} did not end within {} s", argv.front(), limit.count());
+        const ssize_t n = ::read(reader.get(), buffer, sizeof buffer);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        output.text.append(buffer, static_cast<size_t>(n));
+    }
+    output.status = child.wait();
+    return output;
+}
+
+} // namespace tlc
