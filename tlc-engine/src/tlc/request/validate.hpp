@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Checks of a whole JobRequest. The first three are pure; check_files looks at the file system as the
+// caller's user. Every error says what to write or do instead.
+#pragma once
+
+#include <tlc/request/request.hpp>
+
+#include <cstdint>
+#include <filesystem>
+
+namespace tlc {
+
+// A checkpoint directory with less free space than this is refused at submit.
+inline constexpr uint64_t least_free_space = uint64_t{64} << 20;
+
+// Options that do not fit together.
+Status check_request(const JobRequest& request);
+
+// The VM's memory and the buffer, as far as they were given, against the job's memory (in bytes; 0:
+// unlimited).
+Status check_memory(const JobRequest& request, uint64_t job_memory_bytes);
+
+// A job in a VM runs on one node and has one component.
+Status check_nodes(uint64_t nodes, uint64_t het_components = 1);
+
+// Makes image and checkpoint directory absolute (seen from the submit directory), then checks that the image
+// can be read, the checkpoint directory can be written, lies on Btrfs and has space, and that the files to
+// stage are there.
+Status check_files(JobRequest& request, const std::filesystem::path& submit_directory);
+
+} // namespace tlc
