@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/config/config.hpp>
+
+#include "toml_file.hpp"
+
+namespace tlc {
+namespace {
+
+constexpr uint64_t mebibyte = uint64_t{1} << 20;
+
+void take_all(TomlFile& file, SiteConfig& config) {
+    file.take_path("paths.qemu", config.paths.qemu);
+    file.take_paths("paths.firmware", config.paths.firmware);
+    file.take_path("paths.kernel", config.paths.kernel);
+    file.take_path("paths.initramfs", config.paths.initramfs);
+    file.take_path("paths.engine", config.paths.engine);
+    file.take_path("paths.guest_image", config.paths.guest_image);
+    file.take_path("paths.checkpoint_dir", config.paths.checkpoint_dir);
+
+    if (const auto choice = file.take_choice("vm.accel", {"auto", "kvm", "tcg"}))
+        config.vm.accelerator = static_cast<Accelerator>(*choice);
+    file.take_text("vm.cpu", config.vm.cpu);
+    file.take_text("vm.machine", config.vm.machine);
+    file.take_size("vm.overhead", config.vm.overhead_bytes, 32 * mebibyte);
+
+    file.take_number("job.keep", config.job.keep, 2, 1000);
+    file.take_size("job.buffer", config.job.buffer_bytes, 64 * mebibyte);
+    file.take_size("job.stage_limit", config.job.stage_limit_bytes, mebibyte);
+    file.take_size("job.work_disk", config.job.work_disk_bytes, 64 * mebibyte);
+
+    if (const auto choice = file.take_choice("log.level", {"debug", "info", "warning", "error"}))
+        config.log_level = static_cast<log::Level>(*choice);
+}
+
+} // namespace
+
+Result<SiteConfig> load_config(const std::filesystem::path& path) {
+    auto config = default_config();
+    const bool chosen = !path.empty();
+    const std::filesystem::path file_name = chosen ? path : default_config_file;
+    std::error_code ignored;
+    if (!chosen && !std::filesystem::exists(file_name, ignored)) return config;
+    auto file = TomlFile::parse(file_name);
+    if (!file) return in_context(file.error(), "configuration");
+    take_all(*file, config);
+    if (const auto good = file->finish(); !good) return in_context(good.error(), "configuration");
+    config.source = file_name.string();
+    return config;
+}
+
+} // namespace tlc
