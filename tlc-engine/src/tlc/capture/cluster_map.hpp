@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ClusterMap: guest RAM cut into clusters, the unit of copying, and the state of each. A cluster's length is
+// a power of two, the same for all clusters of a block; the last one of a block may be shorter. Thread-safe.
+#pragma once
+
+#include <tlc/capture/guest_memory.hpp>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+namespace tlc {
+
+enum class ClusterState : uint8_t { untouched, claimed, saved };
+
+// A run of neighbouring clusters of one block; clusters count from the block's start.
+struct ClusterRun {
+    uint32_t block = 0;
+    uint64_t first = 0;
+    uint64_t count = 0;
+};
+
+class ClusterMap {
+  public:
+    // cluster_bytes: a power of two; blocks of larger pages get clusters of one page.
+    ClusterMap(const std::vector<GuestBlock>& blocks, uint64_t cluster_bytes);
+
+    uint64_t total() const { return total_; }
+    uint64_t largest() const { return largest_; } // bytes of the largest cluster
+    uint64_t cluster_bytes(uint32_t block) const { return areas_[block].cluster_bytes; }
+    uint64_t clusters(uint32_t block) const { return areas_[block].clusters; }
+    // Offset and length in the block.
+    uint64_t offset(const ClusterRun& run) const { return run.first * areas_[run.block].cluster_bytes; }
+    uint64_t length(const ClusterRun& run) const;
+    // The cluster of an address of QEMU's, with count 1; nothing when no block has it.
+    std::optional<ClusterRun> find(uint64_t address) const;
+
+    ClusterState state(uint32_t block, uint64_t cluster) const {
+        return at(block, cluster).load(std::memory_order_acquire);
+    }
+    // untouched -> claimed; false when somebody else was first.
+    bool claim(uint32_t block, uint64_t cluster) {
+        auto expected = ClusterState::untouched;
+        return at(block, cluster).compare_exchange_strong(expected, ClusterState::claimed);
+    }
+    // claimed -> saved; true when these were the last of all.
+    bool set_saved(const ClusterRun& run);
+
+  private:
+    struct Area {
+        uint64_t host_address;
+        uint64_t length;
+        uint64_t cluster_bytes;
+        uint64_t clusters;
+        uint64_t base; // index of its first state
+    };
+    std::atomic<ClusterState>& at(uint32_t block, uint64_t cluster) const {
+        return states_[areas_[block].base + cluster];
+    }
+
+    std::vector<Area> areas_;          // in the order of the blocks
+    std::vector<uint32_t> by_address_; // indexes of areas_
+    std::unique_ptr<std::atomic<ClusterState>[]> states_;
+    std::atomic<uint64_t> saved_{0};
+    uint64_t total_ = 0;
+    uint64_t largest_ = 0;
+};
+
+} // namespace tlc

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// SlotPool: the capture's buffer. A fixed number of slots of one size, free or filled and queued for the
+// workers; it never grows. Who finds no free slot waits: that is the back-pressure on the guest. A share is
+// kept for faults, so that the sweep cannot starve the guest's writers. Thread-safe.
+#pragma once
+
+#include <tlc/base/result.hpp>
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace tlc {
+
+// Where the pages of a filled slot belong. Its owner (who acquired or popped it) may touch it without a lock.
+struct Slot {
+    std::byte* data = nullptr;
+    uint32_t block = 0;
+    uint64_t first_page = 0;
+    uint32_t pages = 0;
+    std::vector<uint8_t> touched; // per page: 1 when data holds it
+};
+
+class SlotPool {
+  public:
+    // Maps and touches all memory, so that nothing is allocated later. count >= 2.
+    static Result<std::unique_ptr<SlotPool>> create(uint32_t count, size_t slot_bytes);
+    ~SlotPool();
+    SlotPool(const SlotPool&) = delete;
+    SlotPool& operator=(const SlotPool&) = delete;
+
+    Slot& operator[](uint32_t index) { return slots_[index]; }
+    size_t slot_bytes() const { return slot_bytes_; }
+
+    // Waits for a free slot; nothing after close() or abort().
+    std::optional<uint32_t> acquire_for_fault();
+    // Waits for a slot beyond the faults' share, takes up to out.size() of them; 0 after close() or abort().
+    size_t acquire_for_sweep(std::span<uint32_t> out);
+    void release(std::span<const uint32_t> indexes);
+    void release(uint32_t index) { release({&index, 1}); }
+
+    // Filled slots, first in first out. pop waits; nothing after abort(), or after close() when all are out.
+    void push(uint32_t index);
+    std::optional<uint32_t> pop();
+
+    void close(); // nothing will be acquired or pushed any more; what is queued is still popped
+    void abort(); // everybody stops waiting
+    uint64_t peak_bytes() const;
+
+  private:
+    SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes);
+
+    std::byte* memory_;
+    size_t slot_bytes_;
+    uint32_t reserve_;
+    std::vector<Slot> slots_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable fault_wait_;
+    std::condition_variable sweep_wait_;
+    std::condition_variable filled_wait_;
+    std::vector<uint32_t> free_;
+    std::vector<uint32_t> filled_; // a ring
+    size_t filled_first_ = 0;
+    size_t filled_count_ = 0;
+    unsigned waiting_faults_ = 0;
+    size_t peak_ = 0;
+    bool closed_ = false;
+    bool aborted_ = false;
+};
+
+} // namespace tlc

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The userfaultfd operations the capture needs, on a descriptor of another process' memory. Stateless and
+// thread-safe. Addresses are QEMU's, lengths bytes and multiples of the page size.
+#pragma once
+
+#include <tlc/base/result.hpp>
+
+#include <cstdint>
+#include <optional>
+
+namespace tlc::userfault {
+
+struct Fault {
+    uint64_t address = 0;
+    bool missing = false; // a page that is not there; otherwise a write to a protected page
+};
+
+// Takes O_NONBLOCK on, which poll(2) on a userfaultfd needs.
+Status make_nonblocking(int fd);
+
+// The next fault, nothing when none is waiting. QEMU enables no other kind of event; one is an error.
+Result<std::optional<Fault>> next(int fd);
+
+// Ends write protection and wakes whoever waits in the range.
+Status lift(int fd, uint64_t address, uint64_t length);
+
+// Maps zero pages from address on, at most length, up to the first page that is there, and wakes whoever
+// waits in the page at address.
+Status fill_zero(int fd, uint64_t address, uint64_t length, uint64_t page_size);
+
+} // namespace tlc::userfault
