@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What an open image consists of, for this folder's .cpp files only.
+#pragma once
+
+#include <tlc/image/hdf5.hpp>
+#include <tlc/image/reader.hpp>
+#include <tlc/image/tables.hpp>
+
+namespace tlc {
+
+struct ImageReader::State {
+    std::filesystem::path path;
+    uint64_t file_size = 0;
+    hdf::Id file;
+    hdf::Id pages;
+    ImageTables tables;
+    std::vector<std::byte> device_state;
+    std::vector<uint64_t> owners; // slot -> page, see invert_page_tables
+    std::string digest;
+
+    // Opens the file and fills in everything, checked. Errors name the part but not the file.
+    Status load();
+
+  private:
+    Status load_header();
+    Status load_chunks();
+    Status load_block(hid_t ram, size_t index);
+    Status load_ram();
+    Status load_device_state();
+    Status load_counters();
+    Status load_pages();
+};
+
+} // namespace tlc
