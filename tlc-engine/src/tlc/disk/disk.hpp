@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A Disk keeps the VM's writable files in one directory (the live disk) and freezes it beside the memory
+// image. Order of a checkpoint: sync(live) while the VM runs, snapshot(live, to) while it is paused,
+// settle(to) after it runs again. All paths are on the file system the Disk was opened for. Stateless, so
+// thread-safe; the caller keeps two calls from working on the same path. A full disk is ErrorKind::no_space.
+#pragma once
+
+#include <tlc/base/result.hpp>
+
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+namespace tlc {
+
+class Disk {
+  public:
+    virtual ~Disk() = default;
+
+    // The kind as it stands in a manifest: "btrfs".
+    virtual std::string_view kind() const = 0;
+    // A new empty live disk, mode 0700. ErrorKind::busy if the path exists.
+    virtual Status create_live(const std::filesystem::path& path) = 0;
+    // Writes out what the live disk has in memory, so that the snapshot in the pause has little left to do.
+    virtual Status sync(const std::filesystem::path& live) = 0;
+    // Freezes the live disk as `to`, read-only. On failure nothing is left at `to`.
+    virtual Status snapshot(const std::filesystem::path& live, const std::filesystem::path& to) = 0;
+    // Returns when the snapshot is durable.
+    virtual Status settle(const std::filesystem::path& snapshot) = 0;
+    // A new writable live disk with the content of a snapshot, which stays as it is.
+    virtual Status restore(const std::filesystem::path& snapshot, const std::filesystem::path& new_live) = 0;
+    // Removes a live disk, a snapshot or a plain directory with all it holds. Nothing there is success.
+    virtual Status remove(const std::filesystem::path& path) = 0;
+};
+
+// The Disk for the file system of `directory`; ErrorKind::incompatible says what to do where there is none.
+Result<std::unique_ptr<Disk>> open_disk(const std::filesystem::path& directory);
+
+} // namespace tlc
