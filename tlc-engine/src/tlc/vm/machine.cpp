@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/vm/machine.hpp>
+
+#include <fmt/format.h>
+
+namespace tlc {
+namespace {
+
+// QEMU's option parser ends a value at a comma unless it is doubled.
+std::string value(const std::string& text) {
+    std::string out;
+    for (const char c : text)
+        out.append(c == ',' ? 2 : 1, c);
+    return out;
+}
+
+void add_disk(std::vector<std::string>& argv, const std::string& name, const std::string& format,
+              const std::filesystem::path& path) {
+    // Page cache, not O_DIRECT: guest buffers change while they are written, which breaks Btrfs checksums.
+    argv.insert(argv.end(),
+                {"-drive", fmt::format("if=none,id={},format={},cache=writeback,discard=unmap,file={}", name,
+                                       format, value(path.string()))});
+    argv.insert(argv.end(), {"-device", fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0}", name)});
+}
+
+void add_port(std::vector<std::string>& argv, unsigned number, const std::string& name) {
+    argv.insert(argv.end(), {"-device", fmt::format("virtserialport,bus=ports.0,nr={},chardev={},name=tlc.{}",
+                                                    number, name, name)});
+}
+
+} // namespace
+
+std::vector<std::string> qemu_command_line(const Machine& m) {
+    std::vector<std::string> argv{m.qemu.string(), "-nodefaults", "-no-user-config",
+                                  "-no-reboot",    "-display",    "none"};
+    for (const auto& directory : m.firmware)
+        argv.insert(argv.end(), {"-L", directory.string()});
+    argv.insert(argv.end(), {"-machine", m.type + ",graphics=off,vmport=off"});
+    std::string accelerator = m.accelerator;
+    if (accelerator == "tcg") accelerator += ",thread=multi,tb-size=256";
+    if (m.kvm_device >= 0 && accelerator == "kvm") {
+        argv.insert(argv.end(), {"-add-fd", fmt::format("fd={},set=2", m.kvm_device)});
+        accelerator += ",device=/dev/fdset/2";
+    }
+    argv.insert(argv.end(), {"-accel", accelerator, "-cpu", m.cpu, "-smp", fmt::format("{}", m.vcpus)});
+    argv.insert(argv.end(), {"-m", fmt::format("{}M", m.memory_bytes >> 20), "-rtc", "base=utc,clock=host"});
+    if (m.userfaultfd_device >= 0)
+        argv.insert(argv.end(), {"-add-fd", fmt::format("fd={},set=1", m.userfaultfd_device)});
+
+    for (const auto* name : {"qmp", "engine"})
+        argv.insert(argv.end(), {"-qmp", fmt::format("unix:{},server=on,wait=off",
+                                                     value((m.sockets / name).string() + ".sock"))});
+    argv.insert(argv.end(),
+                {"-chardev", fmt::format("file,id=console,append=on,path={}", value(m.console.string())),
+                 "-serial", "chardev:console"});
+
+    add_disk(argv, "root", "qcow2", m.files / MachineFiles::root);
+    add_disk(argv, "work", "raw", m.files / MachineFiles::work);
+    argv.insert(argv.end(), {"-device", "virtio-serial-pci,id=ports"});
+    unsigned number = 0;
+    for (const auto* name :
+         {MachineFiles::standard_output, MachineFiles::standard_error, MachineFiles::control}) {
+        argv.insert(argv.end(), {"-chardev", fmt::format("file,id={},append=on,path={}", name,
+                                                         value((m.files / name).string()))});
+        add_port(argv, ++number, name);
+    }
+    argv.insert(argv.end(), {"-chardev", fmt::format("socket,id=command,server=on,wait=off,path={}",
+                                                     value((m.sockets / "command.sock").string()))});
+    add_port(argv, ++number, "command");
+    argv.insert(argv.end(), {"-object", "rng-random,id=entropy,filename=/dev/urandom", "-device",
+                             "virtio-rng-pci,rng=entropy", "-device", "vmgenid,guid=auto"});
+
+    if (m.boot)
+        argv.insert(argv.end(), {"-kernel", m.boot->kernel.string(), "-initrd", m.boot->initramfs.string(),
+                                 "-append", m.boot->command_line});
+    else
+        argv.insert(argv.end(), {"-incoming", "defer"});
+    return argv;
+}
+
+} // namespace tlc
