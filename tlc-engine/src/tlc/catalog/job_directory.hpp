@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// JobDirectory is one job's directory of checkpoints: <root>/<cluster>-<job id>, mode 0700 and the caller's
+// own; anything else is refused, it holds the job's memory. docs/checkpoint-lifecycle.md has the ordering
+// rules. Several processes may use one directory: sequences and epochs are claimed with mkdir, a checkpoint
+// exists from the rename of its manifest on. A JobDirectory is only a path, so it is copied freely and
+// thread-safe.
+#pragma once
+
+#include <tlc/base/result.hpp>
+#include <tlc/catalog/manifest.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tlc {
+
+// A published checkpoint. A damaged one is listed with its error and without a manifest it can be trusted by.
+struct Checkpoint {
+    uint64_t sequence = 0;
+    std::filesystem::path directory;
+    std::optional<Manifest> manifest; // nothing: the manifest itself is damaged
+    std::optional<Error> error;       // why it cannot be used
+    bool whole() const { return manifest && !error; }
+};
+
+// A sequence claimed for a checkpoint that is being taken; its directory is empty.
+struct ClaimedCheckpoint {
+    uint64_t sequence = 0;
+    std::filesystem::path directory;
+};
+
+class JobDirectory {
+  public:
+    // How disk parts and live disks are removed: Disk::remove. Nothing there must be success.
+    using Remover = std::function<Status(const std::filesystem::path&)>;
+
+    // Creates the directory (and the root) or opens it if it is there.
+    static Result<JobDirectory> create(const std::filesystem::path& root, std::string_view cluster,
+                                       std::string_view job_id);
+    // ErrorKind::no_checkpoint if there is none.
+    static Result<JobDirectory> open(const std::filesystem::path& path);
+    // The directory a checkpoint's directory belongs to.
+    static Result<JobDirectory> of_checkpoint(const std::filesystem::path& checkpoint_directory);
+
+    const std::filesystem::path& path() const { return path_; }
+    std::filesystem::path job_file() const { return path_ / "job.json"; }
+    std::filesystem::path log_file() const { return path_ / "tlc.log"; }
+    std::filesystem::path live_directory(uint64_t epoch) const;
+    std::filesystem::path checkpoint_directory(uint64_t sequence) const;
+
+    // Takes the next epoch; from then on older epochs cannot publish.
+    Result<uint64_t> claim_epoch() const;
+    // 0 if none was claimed.
+    Result<uint64_t> newest_epoch() const;
+
+    // Claims the next sequence and makes its directory, mode 0700.
+    Result<ClaimedCheckpoint> claim_checkpoint() const;
+    // Makes the checkpoint exist. Every part must be durable before the call. ErrorKind::busy if a newer
+    // epoch than the manifest's owns the job, or if the sequence is published already.
+    Status publish(const Manifest& manifest) const;
+
+    // All published checkpoints, newest first: by epoch, then by sequence; those without a readable manifest
+    // where their sequence puts them. The parts' sizes are checked.
+    Result<std::vector<Checkpoint>> list() const;
+    // The newest whole one. ErrorKind::no_checkpoint if there is none, saying what is wrong with those there
+    // are.
+    Result<Checkpoint> newest() const;
+
+    // Removes a checkpoint, published or not: manifest, then disk, then image. Nothing there is success.
+    Status remove(uint64_t sequence, const Remover& remove_disk) const;
+    // Removes all checkpoints older than the `keep`-th newest whole one (keep 0 counts as 1). Returns how
+    // many.
+    Result<size_t> prune(size_t keep, const Remover& remove_disk) const;
+    // Removes what a dead run left: directories without a manifest, temporary files, live disks of older
+    // epochs. For the owner of `epoch` while it takes no checkpoint; ErrorKind::busy if a newer epoch owns
+    // the job.
+    Status sweep(uint64_t epoch, const Remover& remove_disk) const;
+
+  private:
+    explicit JobDirectory(std::filesystem::path path) : path_(std::move(path)) {}
+    Status fence(uint64_t epoch) const;
+    std::filesystem::path path_;
+};
+
+// The job directories under `root` that can be opened, sorted by name. A root that does not exist holds none.
+Result<std::vector<JobDirectory>> list_job_directories(const std::filesystem::path& root);
+
+} // namespace tlc

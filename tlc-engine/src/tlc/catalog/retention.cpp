@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
+#include <tlc/catalog/job_directory.hpp>
+#include <tlc/catalog/numbered.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+#include <unistd.h>
+
+namespace tlc {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status remove_tree(const fs::path& path) {
+    std::error_code error;
+    fs::remove_all(path, error);
+    if (error) return fail_errno(error.value(), fmt::format("cannot remove {}", path.string()));
+    return {};
+}
+
+} // namespace
+
+void sort_newest_first(std::vector<Checkpoint>& checkpoints_by_sequence) {
+    std::vector<std::pair<uint64_t, size_t>> order; // epoch, index
+    uint64_t epoch = 0;
+    for (size_t i = 0; i < checkpoints_by_sequence.size(); ++i) {
+        if (const auto& manifest = checkpoints_by_sequence[i].manifest) epoch = manifest->epoch;
+        order.emplace_back(epoch, i);
+    }
+    std::sort(order.rbegin(), order.rend());
+    std::vector<Checkpoint> sorted;
+    for (const auto& entry : order)
+        sorted.push_back(std::move(checkpoints_by_sequence[entry.second]));
+    checkpoints_by_sequence = std::move(sorted);
+}
+
+Status JobDirectory::remove(uint64_t sequence, const Remover& remove_disk) const {
+    const fs::path directory = checkpoint_directory(sequence);
+    std::error_code error;
+    if (!fs::exists(fs::symlink_status(directory, error))) return {};
+    // The name of the disk part is known without the manifest too: every directory in a checkpoint is one.
+    const fs::path manifest = directory / "manifest.json";
+    if (::unlink(manifest.c_str()) == 0)
+        TLC_TRY(sync_path(directory));
+    else if (errno != ENOENT)
+        return fail_errno(errno, fmt::format("cannot remove {}", manifest.string()));
+    std::vector<fs::path> parts;
+    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
+        if (at->is_directory(error) && !at->is_symlink(error)) parts.push_back(at->path());
+    if (error) return fail_errno(error.value(), fmt::format("cannot list {}", directory.string()));
+    for (const auto& part : parts)
+        TLC_TRY(remove_disk(part));
+    return remove_tree(directory);
+}
+
+Result<size_t> JobDirectory::prune(size_t keep, const Remover& remove_disk) const {
+    TLC_TRY_ASSIGN(checkpoints, list());
+    size_t whole = 0;
+    size_t removed = 0;
+    for (const auto& checkpoint : checkpoints) {
+        if (whole >= std::max<size_t>(keep, 1)) {
+            TLC_TRY(remove(checkpoint.sequence, remove_disk));
+            ++removed;
+        } else if (checkpoint.whole()) {
+            ++whole;
+        }
+    }
+    return removed;
+}
+
+Status JobDirectory::sweep(uint64_t epoch, const Remover& remove_disk) const {
+    TLC_TRY(fence(epoch));
+    TLC_TRY_ASSIGN(sequences, numbered_entries(path_));
+    for (const uint64_t sequence : sequences) {
+        const fs::path directory = checkpoint_directory(sequence);
+        const auto manifest = read_manifest(directory);
+        if (!manifest && manifest.error().kind == ErrorKind::no_checkpoint) {
+            TLC_TRY(remove(sequence, remove_disk));
+            continue;
+        }
+        std::error_code error;
+        std::vector<fs::path> temporary;
+        for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
+            if (at->path().filename().string().starts_with("manifest.json.")) temporary.push_back(at->path());
+        for (const auto& path : temporary)
+            TLC_TRY(remove_tree(path));
+    }
+    TLC_TRY_ASSIGN(lives, numbered_entries(path_, "live-"));
+    for (const uint64_t live : lives)
+        if (live < epoch) TLC_TRY(remove_disk(live_directory(live)));
+    return {};
+}
+
+} // namespace tlc
