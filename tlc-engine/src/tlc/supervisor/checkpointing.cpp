@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The supervisor's checkpoints: an engine process each, then the manifest. A checkpoint that fails costs the
+// job nothing but the time until the next one.
+#include <tlc/base/log.hpp>
+#include <tlc/base/units.hpp>
+#include <tlc/supervisor/supervisor.hpp>
+
+#include <sys/stat.h>
+
+namespace tlc {
+namespace {
+
+// A checkpoint stops the VM for milliseconds; an engine that holds it this long is broken.
+constexpr unsigned longest_pause_seconds = 20;
+
+Result<uint64_t> size_of(const std::filesystem::path& path) {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path, error);
+    if (error) return fail("cannot look at {}: {}", path.string(), error.message());
+    return size;
+}
+
+} // namespace
+
+void Supervisor::start_checkpoint() {
+    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    auto claimed = site_.directory.claim_checkpoint();
+    if (!claimed) {
+        log::warning("no checkpoint can be made: {}", claimed.error().message);
+        return;
+    }
+    taking_ = *claimed;
+    checkpoint_began_ = Clock::now();
+    paused_seconds_ = 0;
+    next_stall_check_ = checkpoint_began_ + std::chrono::seconds(1);
+    std::vector<std::string> arguments{"save",
+                                       "--qmp",
+                                       life_->vm().engine_socket().string(),
+                                       "--out",
+                                       taking_.directory.string(),
+                                       "--live",
+                                       life_->live().string(),
+                                       "--buffer",
+                                       fmt::format("{}", buffer_bytes_ >> 20)};
+    if (site_.userfaultfd_device >= 0)
+        arguments.insert(arguments.end(), {"--userfaultfd", machine_userfaultfd});
+    auto engine = EngineProcess::start(site_.config.paths.engine, std::move(arguments), site_.log_fd);
+    if (!engine) return abandon_checkpoint(engine.error());
+    engine_ = std::move(*engine);
+}
+
+Status Supervisor::follow_checkpoint() {
+    unstick_vm();
+    auto answer = engine_->poll();
+    if (!answer) return {};
+    engine_.reset();
+    if (!*answer) {
+        abandon_checkpoint(answer->error());
+        return {};
+    }
+    auto published = publish(**answer);
+    if (published) return {};
+    if (published.error().kind == ErrorKind::busy)
+        return in_context(published.error(),
+                          "this copy of the job has been replaced by a newer one and stops");
+    abandon_checkpoint(published.error());
+    return {};
+}
+
+void Supervisor::unstick_vm() {
+    if (Clock::now() < next_stall_check_) return;
+    next_stall_check_ = Clock::now() + std::chrono::seconds(1);
+    const auto status =
+        life_->vm().qmp().execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
+    const bool paused = status && !status->value("running", true);
+    paused_seconds_ = paused ? paused_seconds_ + 1 : 0;
+    if (paused_seconds_ < longest_pause_seconds) return;
+    // QEMU resumes the VM when its engine is gone.
+    log::error("the checkpoint engine has held the VM for {} s; it is ended", paused_seconds_);
+    engine_.reset();
+    abandon_checkpoint(Error{ErrorKind::failed, "the engine did not resume the VM"});
+}
+
+Status Supervisor::publish(const nlohmann::json& report) {
+    Manifest manifest;
+    manifest.sequence = taking_.sequence;
+    manifest.epoch = life_->epoch();
+    manifest.created = report.value("created", utc_text(std::chrono::system_clock::now()));
+    manifest.cluster = site_.job.cluster;
+    manifest.job_id = site_.job.id;
+    manifest.memory = {"memory.h5", report.value("file_bytes", uint64_t{0}), report.value("digest", ""),
+                       report.value("identity", "")};
+    manifest.vm = life_->description();
+    TLC_TRY_ASSIGN(image, describe_image(site_.image));
+    manifest.image = image;
+    manifest.job = {{"branch", branch_}, {"output_bases", site_.output_bases}};
+    manifest.timings = {report.value("pause_ms", 0.0), report.value("latency_ms", 0.0)};
+    manifest.sizes = {report.value("ram_bytes", uint64_t{0}), report.value("stored_bytes", uint64_t{0}),
+                      report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
+
+    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}};
+    const auto frozen = taking_.directory / disk.path;
+    for (const char* name : {MachineFiles::root, MachineFiles::work, MachineFiles::standard_output,
+                             MachineFiles::standard_error, MachineFiles::control}) {
+        TLC_TRY_ASSIGN(size, size_of(frozen / name));
+        disk.files[name] = size;
+    }
+    manifest.console = {disk.files[MachineFiles::standard_output], disk.files[MachineFiles::standard_error],
+                        disk.files[MachineFiles::control]};
+    manifest.disk = std::move(disk);
+    TLC_TRY(site_.directory.publish(manifest));
+
+    lives_without_progress_ = 0;
+    log::info("checkpoint={} pause_ms={:.1f} latency_ms={:.0f} stored={} ram={} epoch={}", manifest.sequence,
+              manifest.timings.pause_ms, manifest.timings.latency_ms, size_text(manifest.sizes.stored_bytes),
+              size_text(manifest.sizes.ram_bytes), manifest.epoch);
+    const auto keep = site_.job.request.keep != 0 ? site_.job.request.keep : site_.config.job.keep;
+    const auto pruned =
+        site_.directory.prune(keep, [&](const auto& path) { return site_.disk.remove(path); });
+    if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
+    return {};
+}
+
+void Supervisor::abandon_checkpoint(const Error& error) {
+    engine_.reset();
+    log::warning("checkpoint {} was given up: {}", taking_.sequence, error.message);
+    if (auto removed = discard(taking_.sequence); !removed) log::warning("{}", removed.error().message);
+}
+
+} // namespace tlc

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
+#include <tlc/base/log.hpp>
+#include <tlc/supervisor/engine_process.hpp>
+#include <tlc/supervisor/guest_setup.hpp>
+#include <tlc/supervisor/incarnation.hpp>
+
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace tlc {
+namespace {
+
+// `quiet` and `cryptomgr.notests` shorten the boot; a panic ends QEMU, which runs with -no-reboot.
+constexpr const char* kernel_command_line = "console=ttyS0 quiet cryptomgr.notests panic=-1 mitigations=off";
+constexpr auto load_limit = std::chrono::hours(2);
+
+// Removes a live disk unless told that it is in use.
+class LiveGuard {
+  public:
+    LiveGuard(Disk& disk, std::filesystem::path path) : disk_(disk), path_(std::move(path)) {}
+    LiveGuard(const LiveGuard&) = delete;
+    LiveGuard& operator=(const LiveGuard&) = delete;
+    ~LiveGuard() {
+        if (path_.empty()) return;
+        if (auto removed = disk_.remove(path_); !removed) log::warning("{}", removed.error().message);
+    }
+    void keep() { path_.clear(); }
+
+  private:
+    Disk& disk_;
+    std::filesystem::path path_;
+};
+
+Status check_image(const Manifest::Image& wanted) {
+    const auto found = describe_image(wanted.path);
+    if (!found)
+        return fail(ErrorKind::incompatible, "the checkpoint needs the guest image {}: {}", wanted.path,
+                    found.error().message);
+    if (*found != wanted)
+        return fail(
+            ErrorKind::incompatible,
+            "the guest image {} is not the one the job was started with (its size or date differs); put the "
+            "old one back to continue this job",
+            wanted.path);
+    return {};
+}
+
+} // namespace
+
+bool merged_output() { return same_file(STDOUT_FILENO, STDERR_FILENO); }
+
+Result<Manifest::Image> describe_image(const std::filesystem::path& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0)
+        return fail_errno(errno, fmt::format("cannot look at {}", path.string()));
+    Manifest::Image image;
+    image.path = path.string();
+    image.size = static_cast<uint64_t>(info.st_size);
+    image.mtime_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+    return image;
+}
+
+Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
+    Machine machine;
+    machine.qemu = site.config.paths.qemu;
+    for (const auto& directory : site.config.paths.firmware)
+        machine.firmware.emplace_back(directory);
+    machine.accelerator = description_.accel;
+    machine.type = description_.machine;
+    machine.cpu = description_.cpu;
+    machine.vcpus = static_cast<unsigned>(description_.vcpus);
+    machine.memory_bytes = description_.memory_bytes;
+    machine.files = live_;
+    machine.sockets = site.runtime;
+    machine.console = site.directory.path() / fmt::format("console-{}.log", epoch_);
+    machine.boot = std::move(boot);
+    machine.userfaultfd_device = site.userfaultfd_device;
+    machine.kvm_device = site.kvm_device;
+    TLC_TRY_ASSIGN(vm, Vm::start(machine, site.directory.path() / fmt::format("qemu-{}.log", epoch_)));
+    vm_ = std::move(vm);
+    description_.qemu_version = vm_->qmp().qemu_version();
+
+    outputs_.emplace_back(live_ / MachineFiles::standard_output, STDOUT_FILENO, site.output_bases[0]);
+    if (!merged_output())
+        outputs_.emplace_back(live_ / MachineFiles::standard_error, STDERR_FILENO, site.output_bases[1]);
+    TLC_TRY_ASSIGN(control, ControlReader::open(live_ / MachineFiles::control));
+    control_ = std::move(control);
+    return {};
+}
+
+Result<std::unique_ptr<Incarnation>> Incarnation::boot(const JobSite& site, uint64_t epoch,
+                                                       const Manifest::Vm& vm) {
+    const auto live = site.directory.live_directory(epoch);
+    TLC_TRY(site.disk.create_live(live));
+    LiveGuard guard(site.disk, live);
+    std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, vm));
+    TLC_TRY(prepare_root_disk(site.image, live / MachineFiles::root));
+    TLC_TRY(prepare_work_disk(site.job, site.config, live / MachineFiles::work));
+    const Boot boot{site.config.paths.kernel, site.runtime / "initramfs", kernel_command_line};
+    TLC_TRY(prepare_initramfs(site.job, site.config, merged_output(), boot.initramfs));
+    TLC_TRY(life->start(site, boot));
+    guard.keep();
+    return life;
+}
+
+Result<std::unique_ptr<Incarnation>> Incarnation::restore(const JobSite& site, uint64_t epoch,
+                                                          const Checkpoint& checkpoint) {
+    if (checkpoint.error) return tl::unexpected(*checkpoint.error);
+    const Manifest& manifest = *checkpoint.manifest;
+    if (!manifest.disk) return fail(ErrorKind::damaged, "checkpoint {} has no disk", checkpoint.sequence);
+    TLC_TRY(check_image(manifest.image));
+    const auto live = site.directory.live_directory(epoch);
+    TLC_TRY(site.disk.restore(checkpoint.directory / manifest.disk->path, live));
+    LiveGuard guard(site.disk, live);
+    std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, manifest.vm));
+    TLC_TRY(life->start(site, std::nullopt));
+    TLC_TRY_ASSIGN(engine, EngineProcess::start(site.config.paths.engine,
+                                                {"load", "--qmp", life->vm().engine_socket().string(),
+                                                 "--from", checkpoint.directory.string()},
+                                                site.log_fd));
+    auto loaded = engine.wait(load_limit);
+    if (!loaded) return tl::unexpected(loaded.error());
+    guard.keep();
+    return life;
+}
+
+Status Incarnation::reconcile_output(bool shown) {
+    for (auto& output : outputs_)
+        TLC_TRY(output.reconcile(shown));
+    return {};
+}
+
+Status Incarnation::pump_output() {
+    for (auto& output : outputs_)
+        TLC_TRY(output.pump());
+    return {};
+}
+
+} // namespace tlc

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One life of a job's VM: an epoch, its writable disks, QEMU, and what the guest says. A job has one after
+// the other: each start, each restore. Dropping it ends QEMU; the live disk stays until it is swept. Not
+// thread-safe.
+#pragma once
+
+#include <tlc/catalog/job_directory.hpp>
+#include <tlc/config/config.hpp>
+#include <tlc/disk/disk.hpp>
+#include <tlc/supervisor/control.hpp>
+#include <tlc/supervisor/job.hpp>
+#include <tlc/supervisor/output.hpp>
+#include <tlc/vm/vm.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace tlc {
+
+// What stays the same over all lives of a job on this node.
+struct JobSite {
+    const Job& job;
+    const SiteConfig& config;
+    const JobDirectory& directory;
+    Disk& disk;
+    std::filesystem::path runtime;      // private, node-local: sockets, the guest's initramfs
+    std::filesystem::path image;        // guest image under the root disk
+    std::vector<uint64_t> output_bases; // sizes of stdout and stderr before the job printed anything
+    int userfaultfd_device = -1;
+    int kvm_device = -1;
+    int log_fd = -1;
+};
+
+class Incarnation {
+  public:
+    // A fresh start: disks made, files staged in, the guest booted with the job. On failure nothing is left
+    // running and the live disk is removed.
+    static Result<std::unique_ptr<Incarnation>> boot(const JobSite& site, uint64_t epoch,
+                                                     const Manifest::Vm& vm);
+    // Continues a checkpoint. ErrorKind::damaged: another checkpoint may do; incompatible: none will, here.
+    static Result<std::unique_ptr<Incarnation>> restore(const JobSite& site, uint64_t epoch,
+                                                        const Checkpoint& checkpoint);
+
+    uint64_t epoch() const { return epoch_; }
+    const std::filesystem::path& live() const { return live_; }
+    const Manifest::Vm& description() const { return description_; }
+    Vm& vm() { return *vm_; }
+
+    // Brings the job's output in line with what the guest has printed so far; see OutputFollower.
+    Status reconcile_output(bool shown);
+    Status pump_output();
+    Result<std::vector<GuestEvent>> poll_events() { return control_->poll(); }
+
+  private:
+    Incarnation(uint64_t epoch, std::filesystem::path live, Manifest::Vm description)
+        : epoch_(epoch), live_(std::move(live)), description_(std::move(description)) {}
+    Status start(const JobSite& site, std::optional<Boot> boot);
+
+    uint64_t epoch_;
+    std::filesystem::path live_;
+    Manifest::Vm description_;
+    std::unique_ptr<Vm> vm_;
+    std::vector<OutputFollower> outputs_;
+    std::optional<ControlReader> control_;
+};
+
+// Whether stdout and stderr are one file; the guest then sends both through one port, in order.
+bool merged_output();
+
+// Size and modification time of the guest image, as a manifest keeps them.
+Result<Manifest::Image> describe_image(const std::filesystem::path& path);
+
+} // namespace tlc

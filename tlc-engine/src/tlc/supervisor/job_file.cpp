@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
+#include <tlc/supervisor/job_file.hpp>
+
+#include <nlohmann/json.hpp>
+
+namespace tlc {
+namespace {
+
+constexpr int version = 1;
+constexpr const char* script_name = "script";
+
+template <typename T>
+Status take(const nlohmann::json& object, const char* key, T& to) {
+    const auto found = object.find(key);
+    if (found == object.end()) return fail(ErrorKind::damaged, "job.json: \"{}\" is missing", key);
+    try {
+        to = found->get<T>();
+    } catch (const nlohmann::json::exception&) {
+        return fail(ErrorKind::damaged, "job.json: \"{}\" has the wrong type", key);
+    }
+    return {};
+}
+
+} // namespace
+
+Status write_job_file(const std::filesystem::path& job_directory, const JobFile& file,
+                      const std::filesystem::path& script) {
+    TLC_TRY_ASSIGN(text, read_text(script));
+    TLC_TRY(publish_text(job_directory / script_name, text, 0700));
+    const nlohmann::json object{{"version", version},
+                                {"request", to_text(file.request)},
+                                {"cluster", file.cluster},
+                                {"id", file.id},
+                                {"under_slurm", file.under_slurm},
+                                {"arguments", file.arguments},
+                                {"directory", file.directory.string()},
+                                {"vcpus", file.vcpus},
+                                {"memory_bytes", file.memory_bytes},
+                                {"output_bases", file.output_bases}};
+    return publish_text(job_directory / "job.json",
+                        object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+Result<JobFile> read_job_file(const std::filesystem::path& job_directory) {
+    TLC_TRY_ASSIGN(text, read_text(job_directory / "job.json"));
+    const auto object = nlohmann::json::parse(text, nullptr, false);
+    if (!object.is_object())
+        return fail(ErrorKind::damaged, "{}/job.json is not a JSON object", job_directory.string());
+    int found_version = 0;
+    TLC_TRY(take(object, "version", found_version));
+    if (found_version != version)
+        return fail(ErrorKind::incompatible, "{}/job.json has version {}, this program knows {}",
+                    job_directory.string(), found_version, version);
+    JobFile file;
+    std::string request;
+    std::string directory;
+    TLC_TRY(take(object, "request", request));
+    TLC_TRY_ASSIGN(parsed, from_text(request));
+    file.request = parsed;
+    TLC_TRY(take(object, "cluster", file.cluster));
+    TLC_TRY(take(object, "id", file.id));
+    TLC_TRY(take(object, "under_slurm", file.under_slurm));
+    TLC_TRY(take(object, "arguments", file.arguments));
+    TLC_TRY(take(object, "directory", directory));
+    TLC_TRY(take(object, "vcpus", file.vcpus));
+    TLC_TRY(take(object, "memory_bytes", file.memory_bytes));
+    TLC_TRY(take(object, "output_bases", file.output_bases));
+    file.directory = directory;
+    file.script = job_directory / script_name;
+    if (file.output_bases.size() != 2)
+        return fail(ErrorKind::damaged, "job.json: \"output_bases\" must hold two numbers");
+    return file;
+}
+
+Status write_job_result(const std::filesystem::path& job_directory, const JobResult& result) {
+    const nlohmann::json object{{"version", version},
+                                {"signalled", result.signalled},
+                                {"code", result.code},
+                                {"ended", result.ended}};
+    return publish_text(job_directory / "result.json", object.dump() + "\n");
+}
+
+std::optional<JobResult> read_job_result(const std::filesystem::path& job_directory) {
+    const auto text = read_text(job_directory / "result.json");
+    if (!text) return std::nullopt;
+    const auto object = nlohmann::json::parse(*text, nullptr, false);
+    JobResult result;
+    if (!object.is_object() || !take(object, "signalled", result.signalled) ||
+        !take(object, "code", result.code) || !take(object, "ended", result.ended))
+        return std::nullopt;
+    return result;
+}
+
+} // namespace tlc

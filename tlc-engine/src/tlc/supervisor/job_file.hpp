@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// job.json in a job's directory: what is needed to start the job again by hand (tlc-restart run), written
+// once at its first start; and result.json, there when the job has ended by itself.
+#pragma once
+
+#include <tlc/supervisor/job.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+namespace tlc {
+
+struct JobFile {
+    JobRequest request;
+    std::string cluster;
+    std::string id;
+    bool under_slurm = false;
+    std::filesystem::path script; // a copy in the job's directory
+    std::vector<std::string> arguments;
+    std::filesystem::path directory;
+    unsigned vcpus = 1;
+    uint64_t memory_bytes = 0; // of the job; 0: not limited
+    std::vector<uint64_t> output_bases;
+};
+
+// Publishes job.json and the script's copy.
+Status write_job_file(const std::filesystem::path& job_directory, const JobFile& file,
+                      const std::filesystem::path& script);
+// ErrorKind::damaged if it cannot be understood.
+Result<JobFile> read_job_file(const std::filesystem::path& job_directory);
+
+struct JobResult {
+    bool signalled = false;
+    int code = 0;
+    std::string ended; // UTC
+};
+Status write_job_result(const std::filesystem::path& job_directory, const JobResult& result);
+// Nothing while the job has not ended.
+std::optional<JobResult> read_job_result(const std::filesystem::path& job_directory);
+
+} // namespace tlc

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
+#include <tlc/base/log.hpp>
+#include <tlc/base/units.hpp>
+#include <tlc/request/validate.hpp>
+#include <tlc/supervisor/job_file.hpp>
+#include <tlc/supervisor/session.hpp>
+#include <tlc/supervisor/slurm_state.hpp>
+#include <tlc/vm/accelerator.hpp>
+
+#include <charconv>
+#include <cstdlib>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace tlc {
+namespace {
+
+// A private directory on the node, removed with all it holds. Short, as socket paths have to be.
+class RuntimeDirectory {
+  public:
+    static Result<RuntimeDirectory> make() {
+        std::string name = "/tmp/tlc-XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, "cannot make a directory in /tmp");
+        return RuntimeDirectory(name);
+    }
+    RuntimeDirectory(RuntimeDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    RuntimeDirectory& operator=(RuntimeDirectory&&) = delete;
+    ~RuntimeDirectory() {
+        std::error_code ignored;
+        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    }
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    explicit RuntimeDirectory(std::filesystem::path path) : path_(std::move(path)) {}
+    std::filesystem::path path_;
+};
+
+// A descriptor the plugin has opened for us, named in the environment; -1 if there is none.
+int inherited(const char* name) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) return -1;
+    const std::string_view digits(text);
+    int fd = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), fd);
+    if (error != std::errc{} || end != digits.data() + digits.size() || ::fcntl(fd, F_GETFD) < 0) return -1;
+    return fd;
+}
+
+// A directory of the same name left by another job (Slurm's job ids start again when its state is lost) or by
+// an earlier, finished run of this one must not be continued.
+Status set_aside(const std::filesystem::path& old) {
+    for (unsigned n = 1;; ++n) {
+        const auto aside = old.parent_path() / fmt::format("{}.old-{}", old.filename().string(), n);
+        std::error_code error;
+        if (std::filesystem::exists(aside, error)) continue;
+        std::filesystem::rename(old, aside, error);
+        if (error) return fail("cannot set {} aside: {}", old.string(), error.message());
+        log::warning("{} belongs to an earlier job; it is now {}", old.string(), aside.string());
+        return {};
+    }
+}
+
+Result<JobDirectory> open_directory(const Job& job, const std::filesystem::path& root) {
+    if (job.restart_from) return JobDirectory::open(*job.restart_from);
+    const auto path = root / job.name();
+    std::error_code error;
+    const bool continues = job.restart_count > 0 && !read_job_result(path);
+    if (std::filesystem::exists(path, error) && !continues) TLC_TRY(set_aside(path));
+    return JobDirectory::create(root, job.cluster, job.id);
+}
+
+std::string default_cpu(const std::string& accelerator) { return accelerator == "kvm" ? "host" : "max"; }
+
+// Keeps what the user asked for, with the outputs' sizes from before the job's first start.
+Result<std::vector<uint64_t>> remember(const Job& job, const JobDirectory& directory) {
+    std::error_code error;
+    if (std::filesystem::exists(directory.job_file(), error)) {
+        TLC_TRY_ASSIGN(file, read_job_file(directory.path()));
+        return file.output_bases;
+    }
+    JobFile file{job.request,
+                 job.cluster,
+                 job.id,
+                 job.under_slurm,
+                 {},
+                 job.arguments,
+                 job.directory,
+                 job.vcpus,
+                 job.memory_bytes,
+                 {regular_size(STDOUT_FILENO), regular_size(STDERR_FILENO)}};
+    TLC_TRY(write_job_file(directory.path(), file, job.script));
+    return file.output_bases;
+}
+
+// "max" and "host" name whatever the processor has; a chosen restart begins a branch of its own.
+std::string branch_name(const Job& job) {
+    if (!job.restart_from || !job.restart_sequence) return {};
+    return fmt::format("from-{}-by-{}", *job.restart_sequence, job.name());
+}
+
+} // namespace
+
+Result<JobEnd> run_job(Job job, const SiteConfig& config) {
+    TLC_TRY_ASSIGN(signals, SignalQueue::open());
+    TLC_TRY(check_request(job.request));
+    TLC_TRY(check_paths(config));
+    if (job.request.checkpoint_dir.empty()) job.request.checkpoint_dir = config.paths.checkpoint_dir;
+    if (job.request.image.empty()) job.request.image = config.paths.guest_image;
+    if (job.request.buffer_bytes == 0) job.request.buffer_bytes = config.job.buffer_bytes;
+    TLC_TRY(check_files(job.request, job.directory));
+    TLC_TRY_ASSIGN(memory, plan_memory(job.request, job.memory_bytes, config.vm.overhead_bytes));
+
+    const int kvm = inherited("TLC_KVM_FD");
+    TLC_TRY_ASSIGN(accelerator, choose_accelerator(accelerator_name(config.vm.accelerator), kvm));
+
+    TLC_TRY_ASSIGN(disk, open_disk(job.request.checkpoint_dir));
+    TLC_TRY_ASSIGN(directory, open_directory(job, job.request.checkpoint_dir));
+    TLC_TRY_ASSIGN(log_file, open_file(directory.log_file(), O_WRONLY | O_CREAT | O_APPEND));
+    log::set_sink(log_file.get(), config.log_level);
+    if (!job.under_slurm && ::isatty(STDERR_FILENO) != 0) log::set_echo(STDERR_FILENO, log::Level::info);
+    log::info("job={} start={} accel={} because {}", job.name(), job.restart_count, accelerator.name,
+              accelerator.reason);
+
+    TLC_TRY_ASSIGN(bases, remember(job, directory));
+    // A restart by hand has an output of its own, which holds nothing yet.
+    if (job.restart_from) bases = {0, 0};
+    TLC_TRY_ASSIGN(runtime, RuntimeDirectory::make());
+    const JobSite site{job,
+                       config,
+                       directory,
+                       *disk,
+                       runtime.path(),
+                       job.request.image,
+                       bases,
+                       inherited("TLC_USERFAULTFD_FD"),
+                       kvm,
+                       log_file.get()};
+    Manifest::Vm wanted;
+    wanted.machine = config.vm.machine;
+    wanted.cpu = config.vm.cpu == "auto" ? default_cpu(accelerator.name) : config.vm.cpu;
+    wanted.accel = accelerator.name;
+    wanted.vcpus = job.vcpus;
+    wanted.memory_bytes = memory.guest_bytes;
+
+    Supervisor supervisor(site, wanted, memory.buffer_bytes, branch_name(job));
+    auto end = supervisor.run(signals);
+    if (!end)
+        log::error("{}", end.error().message);
+    else
+        log::info("finished {}={}", end->signalled ? "signal" : "code", end->code);
+    log::set_echo(-1);
+    log::set_sink(STDERR_FILENO);
+    return end;
+}
+
+} // namespace tlc

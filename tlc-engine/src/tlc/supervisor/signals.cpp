@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/supervisor/signals.hpp>
+
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <unistd.h>
+
+namespace tlc {
+
+Result<SignalQueue> SignalQueue::open() {
+    sigset_t taken;
+    sigemptyset(&taken);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD})
+        sigaddset(&taken, number);
+    if (::sigprocmask(SIG_BLOCK, &taken, nullptr) != 0) return fail_errno(errno, "sigprocmask");
+    std::signal(SIGPIPE, SIG_IGN);
+    Fd fd(::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!fd) return fail_errno(errno, "signalfd");
+    return SignalQueue(std::move(fd));
+}
+
+std::optional<int> SignalQueue::take() {
+    signalfd_siginfo info{};
+    if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
+    return static_cast<int>(info.ssi_signo);
+}
+
+void die_by(int signal_number) {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    std::signal(signal_number, SIG_DFL);
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_UNBLOCK, &all, nullptr);
+    ::raise(signal_number);
+    ::_exit(128 + signal_number);
+}
+
+} // namespace tlc

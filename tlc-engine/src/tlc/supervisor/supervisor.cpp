@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
+#include <tlc/base/log.hpp>
+#include <tlc/base/units.hpp>
+#include <tlc/supervisor/guest_setup.hpp>
+#include <tlc/supervisor/job_file.hpp>
+#include <tlc/supervisor/slurm_state.hpp>
+#include <tlc/supervisor/supervisor.hpp>
+
+#include <csignal>
+#include <poll.h>
+
+namespace tlc {
+namespace {
+
+constexpr auto tick = std::chrono::milliseconds(100);
+// The guest powers off after its last line.
+constexpr auto power_off_limit = std::chrono::seconds(90);
+constexpr unsigned most_lives_without_progress = 5;
+
+} // namespace
+
+Result<JobEnd> Supervisor::run(SignalQueue& signals) {
+    TLC_TRY(begin());
+    for (;;) {
+        pollfd wanted[2] = {{signals.fd(), POLLIN, 0}, {engine_ ? engine_->event_fd() : -1, POLLIN, 0}};
+        ::poll(wanted, 2, static_cast<int>(tick.count()));
+        TLC_TRY(handle_signals(signals));
+        TLC_TRY(follow_guest());
+        if (engine_) TLC_TRY(follow_checkpoint());
+        if (const auto status = life_->vm().poll()) {
+            TLC_TRY(follow_guest());
+            if (end_) return finish();
+            TLC_TRY(handle_vm_end(*status));
+        } else if (end_ && Clock::now() - end_seen_ > power_off_limit) {
+            log::warning("the guest did not power off; it is stopped");
+            life_->vm().kill();
+            return finish();
+        }
+        if (started_ && !end_ && !engine_ && Clock::now() >= next_checkpoint_) start_checkpoint();
+    }
+}
+
+Status Supervisor::begin() {
+    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    return begin_life();
+}
+
+Result<std::vector<Checkpoint>> Supervisor::candidates() const {
+    TLC_TRY_ASSIGN(all, site_.directory.list());
+    if (branch_.empty()) return all;
+    // Restarted from a chosen checkpoint: what this branch has saved since, then the chosen one.
+    std::vector<Checkpoint> out;
+    for (const auto& checkpoint : all)
+        if (checkpoint.manifest && checkpoint.manifest->job.value("branch", "") == branch_)
+            out.push_back(checkpoint);
+    for (const auto& checkpoint : all)
+        if (checkpoint.sequence == site_.job.restart_sequence) out.push_back(checkpoint);
+    return out;
+}
+
+Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) {
+    TLC_TRY_ASSIGN(checkpoints, candidates());
+    std::optional<Error> last;
+    for (const auto& checkpoint : checkpoints) {
+        const auto began = Clock::now();
+        auto life = Incarnation::restore(site_, epoch, checkpoint);
+        if (life) {
+            const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
+            log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
+                      checkpoint.manifest->created, epoch, duration_text(took));
+            return life;
+        }
+        last = life.error();
+        if (last->kind == ErrorKind::incompatible) break;
+        notices_.add("checkpoint {} cannot be restored, trying the one before it: {}", checkpoint.sequence,
+                     last->message);
+    }
+    if (!last) return fail(ErrorKind::no_checkpoint, "there is no checkpoint");
+    return in_context(*last, "no checkpoint could be restored");
+}
+
+Status Supervisor::begin_life() {
+    life_.reset();
+    engine_.reset();
+    if (++lives_without_progress_ > most_lives_without_progress)
+        return fail(
+            "the VM has ended {} times without a new checkpoint; see console-*.log and qemu-*.log in {}",
+            most_lives_without_progress, site_.directory.path().string());
+    TLC_TRY_ASSIGN(epoch, site_.directory.claim_epoch());
+    if (auto swept = site_.directory.sweep(epoch, [&](const auto& path) { return site_.disk.remove(path); });
+        !swept)
+        log::warning("leftovers of an earlier start stay: {}", swept.error().message);
+
+    const bool earlier_start = site_.job.restart_count > 0 || site_.job.restart_from || epoch > 1;
+    auto life = restore_newest(epoch);
+    const bool restored = life.has_value();
+    if (!restored) {
+        if (life.error().kind != ErrorKind::no_checkpoint || site_.job.restart_from)
+            return tl::unexpected(life.error());
+        if (earlier_start)
+            notices_.add("no checkpoint was taken before the job was interrupted; it starts afresh");
+        life = Incarnation::boot(site_, epoch, wanted_);
+        if (!life) return tl::unexpected(life.error());
+        log::info("booted epoch={} accel={} vcpus={} memory={}", epoch, wanted_.accel, wanted_.vcpus,
+                  size_text(wanted_.memory_bytes));
+    }
+    life_ = std::move(*life);
+    started_ = restored;
+    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    TLC_TRY(life_->reconcile_output(restored));
+    for (const auto& text : notices_.take())
+        fmt::print(stderr, "tlc-run: {}\n", text);
+    return {};
+}
+
+Status Supervisor::follow_guest() {
+    if (auto pumped = life_->pump_output(); !pumped) log::warning("{}", pumped.error().message);
+    TLC_TRY_ASSIGN(events, life_->poll_events());
+    for (const auto& event : events) {
+        switch (event.kind) {
+        case GuestEvent::Kind::started:
+            if (!started_) next_checkpoint_ = Clock::now() + site_.job.request.interval;
+            started_ = true;
+            break;
+        case GuestEvent::Kind::exited:
+            if (!end_) log::info("script ended {}={}", event.signalled ? "signal" : "code", event.code);
+            end_ = JobEnd{event.signalled, event.code};
+            end_seen_ = Clock::now();
+            break;
+        case GuestEvent::Kind::failed:
+            return fail("the guest could not run the job: {}", event.message);
+        case GuestEvent::Kind::booted:
+        case GuestEvent::Kind::heartbeat:
+            break;
+        }
+    }
+    return {};
+}
+
+Status Supervisor::handle_signals(SignalQueue& signals) {
+    while (const auto number = signals.take()) {
+        if (*number == SIGCHLD) continue;
+        log::info("signal {} arrived", *number);
+        if (*number == SIGTERM || *number == SIGINT) {
+            // Slurm's TERM does not say why. Only a job that is over for good is told; one that will be
+            // requeued shall continue from its checkpoint as if nothing had been.
+            if (asked_to_end_ && !site_.job.under_slurm)
+                return fail("interrupted; {}", how_to_continue(site_.job, site_.directory.path()));
+            asked_to_end_ = true;
+            if (site_.job.under_slurm && will_be_requeued(site_.job.id))
+                return fail("the job is being requeued and will continue from its latest checkpoint");
+        }
+        const auto sent =
+            life_->vm().send_command(nlohmann::json{{"command", "signal"}, {"number", *number}}.dump());
+        if (!sent) log::warning("signal {} did not reach the job: {}", *number, sent.error().message);
+    }
+    return {};
+}
+
+Status Supervisor::handle_vm_end(const ExitStatus& status) {
+    log::warning("QEMU ended unexpectedly: {}; the job continues from its last checkpoint", status.text());
+    if (engine_) abandon_checkpoint(Error{ErrorKind::failed, "the VM ended meanwhile"});
+    return begin_life();
+}
+
+Result<JobEnd> Supervisor::finish() {
+    if (engine_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
+    TLC_TRY(life_->pump_output());
+    const auto work = life_->live() / MachineFiles::work;
+    if (auto staged = stage_out(site_.job, work); !staged)
+        return in_context(
+            staged.error(),
+            fmt::format("the job's files could not be copied back; they are kept in {}", work.string()));
+    TLC_TRY(write_job_result(site_.directory.path(),
+                             {end_->signalled, end_->code, utc_text(std::chrono::system_clock::now())}));
+    // What a job that ended well has left is only its memory; a failed one may be worth another look.
+    if (!end_->signalled && end_->code == 0 && !asked_to_end_) {
+        TLC_TRY_ASSIGN(checkpoints, site_.directory.list());
+        for (auto oldest = checkpoints.rbegin(); oldest != checkpoints.rend(); ++oldest)
+            if (auto removed = discard(oldest->sequence); !removed)
+                log::warning("{}", removed.error().message);
+    }
+    if (auto removed = site_.disk.remove(life_->live()); !removed)
+        log::warning("{}", removed.error().message);
+    return *end_;
+}
+
+Status Supervisor::discard(uint64_t sequence) {
+    return site_.directory.remove(sequence, [&](const auto& path) { return site_.disk.remove(path); });
+}
+
+} // namespace tlc

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Supervises one job from its (re)start to its end: VM up or restored, output out, a checkpoint every
+// interval, signals in, the VM restored in place if QEMU dies, exit status out. Runs in the calling thread,
+// which must be the process's only one. docs/supervisor.md tells what happens in which case.
+#pragma once
+
+#include <tlc/supervisor/engine_process.hpp>
+#include <tlc/supervisor/incarnation.hpp>
+#include <tlc/supervisor/notices.hpp>
+#include <tlc/supervisor/signals.hpp>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+namespace tlc {
+
+// How the job ended: the script's own exit code, or the signal that ended it.
+struct JobEnd {
+    bool signalled = false;
+    int code = 0;
+};
+
+class Supervisor {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    // `branch` names a line of checkpoints begun by restarting from a chosen one; empty for the main line.
+    Supervisor(const JobSite& site, const Manifest::Vm& wanted, uint64_t buffer_bytes, std::string branch)
+        : site_(site), wanted_(wanted), buffer_bytes_(buffer_bytes), branch_(std::move(branch)) {}
+
+    // Prerequisite: the signals of SignalQueue are blocked. Effect on success: the job has ended by itself;
+    // its files are back. On an Error the job can be continued from its directory, and the message says how.
+    Result<JobEnd> run(SignalQueue& signals);
+
+  private:
+    Status begin();
+    Status begin_life();
+    Result<std::unique_ptr<Incarnation>> restore_newest(uint64_t epoch);
+    Result<std::vector<Checkpoint>> candidates() const;
+    Status follow_guest();
+    Status handle_signals(SignalQueue& signals);
+    Status handle_vm_end(const ExitStatus& status);
+    void start_checkpoint();
+    Status follow_checkpoint();
+    Status publish(const nlohmann::json& report);
+    void abandon_checkpoint(const Error& error);
+    void unstick_vm();
+    Result<JobEnd> finish();
+    Status discard(uint64_t sequence);
+
+    const JobSite& site_;
+    const Manifest::Vm wanted_;
+    const uint64_t buffer_bytes_;
+    const std::string branch_;
+    Notices notices_;
+    std::unique_ptr<Incarnation> life_;
+    std::optional<EngineProcess> engine_;
+    ClaimedCheckpoint taking_;
+    Clock::time_point checkpoint_began_;
+    Clock::time_point next_checkpoint_;
+    Clock::time_point next_stall_check_;
+    unsigned paused_seconds_ = 0;
+    unsigned lives_without_progress_ = 0;
+    bool started_ = false;      // the script runs
+    bool asked_to_end_ = false; // TERM has come: the checkpoints are somebody's only way on
+    std::optional<JobEnd> end_;
+    Clock::time_point end_seen_;
+};
+
+} // namespace tlc
