@@ -21,6 +21,13 @@ namespace tlc {
 
 constexpr uint64_t manifest_version = 1;
 
+struct ManifestDisk {
+    std::string kind = "btrfs";
+    std::string path = "disk";             // a name in the checkpoint's directory
+    std::map<std::string, uint64_t> files; // name in `path` -> size
+    bool operator==(const ManifestDisk&) const = default;
+};
+
 struct Manifest {
     struct Memory {
         std::string file = "memory.h5"; // a name in the checkpoint's directory
@@ -29,12 +36,7 @@ struct Manifest {
         std::string identity; // ImageInfo::identity
         bool operator==(const Memory&) const = default;
     };
-    struct Disk {
-        std::string kind = "btrfs";
-        std::string path = "disk";             // a name in the checkpoint's directory
-        std::map<std::string, uint64_t> files; // name in `path` -> size
-        bool operator==(const Disk&) const = default;
-    };
+    using Disk = ManifestDisk;
     struct Console { // how much of each of the live disk's files is output before the checkpoint
         uint64_t stdout_bytes = 0;
         uint64_t stderr_bytes = 0;

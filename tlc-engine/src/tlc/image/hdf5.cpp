@@ -83,6 +83,7 @@ herr_t Id::reset() {
 tl::unexpected<Error> failure(std::string_view step) {
     Cause cause;
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, take_cause, &cause);
+    H5Eclear2(H5E_DEFAULT); // the library does not free what a thread that ends leaves here
     if (cause.error_number) return fail_errno(*cause.error_number, std::string(step));
     return fail("{}: {}", step, cause.text.empty() ? "HDF5 gives no reason" : cause.text);
 }

@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2164
+# Jobs of an ordinary user in a real cluster of three nodes, with the plugin, VMs and checkpoints.
+bats_require_minimum_version 1.5.0
+load helper
+
+support=$BATS_TEST_DIRNAME/../../support
+
+setup_file() {
+  storage_up
+  ! nm -D "$TLC_BUILD/lib/spank_tlc.so" | grep -qE '__(asan|tsan)_init' ||
+    skip "a plugin built with a sanitizer cannot be loaded into Slurm's programs"
+  "$support/cluster" user tlcuser
+  chown tlcuser "$TEST_DIR/job"
+  # slurmctld syncs its state often; on a busy disk that alone makes nodes look dead.
+  CLUSTER_DIR=$(mktemp -d /dev/shm/tlc-e2e-XXXXXX)
+  chmod 755 "$CLUSTER_DIR"
+  export CLUSTER_DIR
+  echo "optional $TLC_BUILD/lib/spank_tlc.so launcher=$bin/tlc-run config=$TLC_CONFIG" >"$TEST_DIR/plugstack"
+  "$support/cluster" start --dir "$CLUSTER_DIR/cluster" --nodes 3 --plugstack "$TEST_DIR/plugstack" >"$TEST_DIR/cluster.log" 2>&1 ||
+    { cat "$TEST_DIR/cluster.log"; return 1; }
+  eval "$("$support/cluster" env --dir "$CLUSTER_DIR/cluster")"
+  export SLURM_CONF
+  counting_job "$TEST_DIR/job/job.sh"
+}
+
+teardown_file() {
+  if [ -n "${CLUSTER_DIR:-}" ]; then
+    "$support/cluster" stop --dir "$CLUSTER_DIR/cluster"
+    rm -rf "$CLUSTER_DIR"
+  fi
+  storage_down
+}
+
+as_user() { (cd "$TEST_DIR/job" && runuser -u tlcuser -- env HOME="$TEST_DIR/job" "$@"); }
+submit() { as_user sbatch --parsable --mem=900M --output=job-%j.out "$@" | cut -d';' -f1; }
+field() { scontrol -o show job "$1" | grep -oE "(^| )$2=[^ ]*" | head -n 1 | cut -d= -f2; }
+ended() { [[ $(field "$1" JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY)$ ]]; }
+log_of() { echo "$TEST_DIR"/checkpoints/*-"$1"/tlc.log; }
+job_has_taken() { [ "$(grep -c ' info checkpoint=' "$(log_of "$1")" 2>/dev/null)" -ge "$2" ]; }
+show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
+
+@test "the script's exit code becomes the job's: 0, 7 and a signal" {
+  local zero seven signal
+  zero=$(submit --vm-checkpoint=1h job.sh 3 0 0)
+  seven=$(submit --vm-checkpoint=1h job.sh 3 0 7)
+  signal=$(submit --vm-checkpoint=1h job.sh 3 0 USR1)
+  for job in $zero $seven $signal; do until_true 120 ended "$job" || { show "$job"; return 1; }; done
+  [ "$(field "$zero" JobState) $(field "$zero" ExitCode)" = "COMPLETED 0:0" ]
+  [ "$(field "$seven" JobState) $(field "$seven" ExitCode)" = "FAILED 7:0" ]
+  [ "$(field "$signal" JobState) $(field "$signal" ExitCode)" = "FAILED 0:10" ]
+  one_life "$TEST_DIR/job/job-$zero.out" 3
+}
+
+@test "a node dies: the job goes on elsewhere with its nonce and counter, its output whole" {
+  local job node
+  job=$(submit --vm-checkpoint=6s job.sh 90 0.5 7)
+  until_true 120 job_has_taken "$job" 2 || { show "$job"; return 1; }
+  sleep 2
+  node=$(field "$job" NodeList)
+  "$support/cluster" power-off "$node" --dir "$CLUSTER_DIR/cluster"
+  until_true 240 ended "$job" || { show "$job"; return 1; }
+  show "$job"
+  [ "$(field "$job" ExitCode)" = 7:0 ]
+  [ "$(field "$job" NodeList)" != "$node" ]
+  one_life "$TEST_DIR/job/job-$job.out" 90
+  grep -q 'restored checkpoint=' "$(log_of "$job")"
+  # By hand a failed job can be continued from its last checkpoint, as a new job with an output of its own.
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run "$job" -- --output=again-%j.out
+  job=${output##* }
+  until_true 120 ended "$job" || { show "$job"; return 1; }
+  [ "$(field "$job" ExitCode)" = 7:0 ]
+  one_life "$TEST_DIR/job/again-$job.out" 90
+  "$support/cluster" power-on "$node" --dir "$CLUSTER_DIR/cluster"
+}
+
+@test "a node dies before the first checkpoint: the job starts afresh and says so" {
+  local job node
+  job=$(submit --vm-checkpoint=1h job.sh 40 0.5 0)
+  until_true 60 grep -q 'info booted' "$(log_of "$job")" || { show "$job"; return 1; }
+  sleep 3
+  node=$(field "$job" NodeList)
+  "$support/cluster" power-off "$node" --dir "$CLUSTER_DIR/cluster"
+  until_true 240 ended "$job" || { show "$job"; return 1; }
+  show "$job"
+  [ "$(field "$job" JobState)" = COMPLETED ]
+  grep -q 'it starts afresh' "$TEST_DIR/job/job-$job.out"
+  one_life <(grep -v '^tlc-run:' "$TEST_DIR/job/job-$job.out") 40
+  "$support/cluster" power-on "$node" --dir "$CLUSTER_DIR/cluster"
+}
+
+@test "scancel ends the job and its VM" {
+  local job
+  job=$(submit --vm-checkpoint=1h job.sh 600 0.5 0)
+  until_true 60 grep -qs '^1 ' "$TEST_DIR/job/job-$job.out"
+  as_user scancel "$job"
+  until_true 60 ended "$job"
+  [ "$(field "$job" JobState)" = CANCELLED ]
+  until_true 30 bash -c "! pgrep -f '/[a-z0-9]*-$job/live-' >/dev/null"
+}
+
+@test "more guest memory than the job has: refused with what to write" {
+  local job
+  job=$(submit --vm-checkpoint=1h --vm-memory=4G job.sh 1 0 0)
+  until_true 60 ended "$job"
+  [ "$(field "$job" JobState)" = FAILED ]
+  grep -q 'write --mem=' "$TEST_DIR/job/job-$job.out"
+}

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash disable=SC2154,SC2034
+# A checkpoint directory on a Btrfs of its own and a job directory, for one test file. What tests/support/setup
+# prints must be in the environment.
+
+storage_up() {
+  [ "$(id -u)" = 0 ] || skip "needs root for a loop mount"
+  for name in TLC_BUILD TLC_QEMU TLC_KERNEL TLC_INITRAMFS TLC_IMAGE TLC_CONFIG; do
+    [ -n "${!name:-}" ] || { echo "$name is not set; run the tests with tests/run" >&2; return 1; }
+  done
+  bin=$TLC_BUILD/bin
+  TEST_DIR=$(mktemp -d /var/tmp/tlc-e2e-XXXXXX)
+  chmod 755 "$TEST_DIR"
+  disk_file=$(mktemp "$TLC_CACHE/e2e-btrfs-XXXXXX")
+  export TEST_DIR bin disk_file
+  truncate -s 6G "$disk_file"
+  mkfs.btrfs -q "$disk_file" >/dev/null 2>&1
+  mkdir "$TEST_DIR/checkpoints" "$TEST_DIR/job"
+  mount -o loop,user_subvol_rm_allowed "$disk_file" "$TEST_DIR/checkpoints"
+  chmod 1777 "$TEST_DIR/checkpoints"
+  export TLC_VM_CHECKPOINT_DIR=$TEST_DIR/checkpoints
+}
+
+storage_down() {
+  [ -n "${TEST_DIR:-}" ] || return 0
+  mountpoint -q "$TEST_DIR/checkpoints" && umount "$TEST_DIR/checkpoints"
+  rm -rf "$TEST_DIR" "$disk_file"
+}
+
+# A job that lives in guest memory: a nonce, and a counter it prints. Arguments: lines, seconds between, exit.
+counting_job() {
+  cat >"$1" <<'EOF'
+#!/bin/bash
+nonce=$(cat /proc/sys/kernel/random/uuid)
+for ((i = 1; i <= $1; i++)); do
+  echo "$i $nonce"
+  sleep "$2"
+done
+case $3 in
+  KILL|TERM|USR1) kill -s "$3" $$ ;;
+esac
+exit "$3"
+EOF
+  chmod 755 "$1"
+}
+
+# one_life FILE LINES: the file holds lines 1 to LINES once each, all with one nonce: restored, not rebooted.
+one_life() {
+  local file=$1 lines=$2
+  [ "$(awk '{print $1}' "$file")" = "$(seq "$lines")" ] || { echo "not 1 to $lines once each:"; cat "$file"; return 1; }
+  [ "$(awk '{print $2}' "$file" | sort -u | wc -l)" = 1 ] || { echo "more than one nonce:"; cat "$file"; return 1; }
+}
+
+# until_true SECONDS COMMAND...: runs it every tenth of a second until it succeeds.
+until_true() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ $SECONDS -lt $end ] || { echo "not within the time: $*"; return 1; }
+    sleep 0.1
+  done
+}
+
+job_directory() { ls -dt "$TEST_DIR"/checkpoints/local-*/ | head -n 1 | sed 's,/$,,'; }
+checkpoints_taken() { grep -c ' info checkpoint=' "$(job_directory)/tlc.log" 2>/dev/null; }
+has_taken() { [ "$(checkpoints_taken)" -ge "$1" ]; }
+
+# The QEMU and engine processes below a tlc-run.
+qemu_of() { pgrep -P "$1" -f qemu-system; }
+engine_of() { pgrep -P "$1" -x tlc-engine; }

@@ -1,0 +1,158 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2164,SC2314
+# tlc-run and tlc-restart on one machine, without Slurm.
+bats_require_minimum_version 1.5.0
+load helper
+
+setup_file() { storage_up; }
+teardown_file() { storage_down; }
+
+setup() {
+  rm -rf "$TEST_DIR/job"
+  mkdir "$TEST_DIR/job"
+  cd "$TEST_DIR/job"
+  counting_job job.sh
+}
+
+teardown() {
+  # Whatever a failed test left running.
+  [ -z "${run_pid:-}" ] || kill -9 "$run_pid" $(pgrep -P "$run_pid") 2>/dev/null || true
+  for directory in "$TEST_DIR"/checkpoints/local-*; do
+    [ -d "$directory" ] || continue
+    for part in "$directory"/live-* "$directory"/0*/disk; do
+      [ ! -d "$part" ] || btrfs -q subvolume delete "$part" >/dev/null
+    done
+    rm -rf "$directory"
+  done
+}
+
+start() { # start INTERVAL JOB-ARGUMENTS...: in the background, output to out
+  local interval=$1
+  shift
+  "$bin/tlc-run" --checkpoint="$interval" --job-memory=900M -- ./job.sh "$@" >out 2>err 3>&- &
+  run_pid=$!
+}
+
+finished() { # the exit code of what start began
+  local status=0
+  wait "$run_pid" || status=$?
+  run_pid=
+  return "$status"
+}
+
+@test "the script's exit code is tlc-run's: 0, 7 and a signal" {
+  local code
+  for code in 0 7; do
+    run -"$code" "$bin/tlc-run" --checkpoint=1h --job-memory=900M -- ./job.sh 3 0 "$code"
+    [ "${#lines[@]}" = 3 ]
+  done
+  run -138 "$bin/tlc-run" --checkpoint=1h --job-memory=900M -- ./job.sh 3 0 USR1
+}
+
+@test "files go in and come back" {
+  echo "from the host" >input
+  mkdir deep
+  cat >job.sh <<'EOF'
+#!/bin/bash
+tr a-z A-Z <input >deep/output
+pwd
+id -u
+EOF
+  run -0 "$bin/tlc-run" --checkpoint=1h --job-memory=900M -- ./job.sh
+  [ "${lines[0]}" = "$TEST_DIR/job" ]
+  [ "${lines[1]}" = 0 ]
+  [ "$(cat deep/output)" = "FROM THE HOST" ]
+}
+
+@test "QEMU killed: the job continues in place from its last checkpoint" {
+  start 5s 30 0.5 7
+  until_true 60 has_taken 1
+  sleep 1.5
+  kill -9 "$(qemu_of "$run_pid")"
+  run finished
+  [ "$status" = 7 ]
+  one_life out 30
+  grep -q 'restored checkpoint=' "$(job_directory)/tlc.log"
+}
+
+@test "everything killed: tlc-restart run continues the job, its output whole" {
+  start 5s 30 0.5 7
+  until_true 60 has_taken 1
+  sleep 1.5
+  kill -9 "$run_pid" "$(qemu_of "$run_pid")"
+  run finished
+  [ "$status" = 137 ]
+  run -0 --separate-stderr "$bin/tlc-restart" list --json
+  [ "$(jq -r '.[0].whole' <<<"$output")" = true ]
+  run -7 bash -c "'$bin/tlc-restart' run --local '$(basename "$(job_directory)")' >again 2>err"
+  one_life again 30
+}
+
+@test "a damaged newest checkpoint: the one before it is restored, with the reason" {
+  start 4s 60 0.5 7
+  until_true 60 has_taken 2
+  kill -9 "$run_pid" "$(qemu_of "$run_pid")"
+  run finished
+  local newest image
+  newest=$("$bin/tlc-restart" list --json | jq -r '.[0].sequence')
+  image=$(job_directory)/$(printf %06d "$newest")/memory.h5
+  # One bit in the middle of the stored pages.
+  printf '\x5a' | dd of="$image" bs=1 seek=$(($(stat -c %s "$image") / 2)) conv=notrunc status=none
+  run -7 bash -c "'$bin/tlc-restart' run --local '$(basename "$(job_directory)")' >again 2>err"
+  grep -q "checkpoint $newest cannot be restored" err
+  grep -q "restored checkpoint=$((newest - 1)) " "$(job_directory)/tlc.log"
+  one_life again 60
+}
+
+@test "the engine killed at 20 moments: no half checkpoint is listed, the next one is whole" {
+  start 5s 240 0.5 7
+  until_true 60 has_taken 1
+  local moment before engine row
+  for moment in $(seq 20); do
+    until_true 30 engine_of "$run_pid" >/dev/null
+    sleep "0.$(printf %03d $((RANDOM % 900)))"
+    engine=$(engine_of "$run_pid") || continue
+    kill -9 "$engine" 2>/dev/null || continue
+    echo "kill $moment at engine $engine" >>kills
+    until_true 20 bash -c "! kill -0 $engine 2>/dev/null"
+    run -0 --separate-stderr "$bin/tlc-restart" list --json
+    [ "$(jq '[.[] | select(.whole | not)] | length' <<<"$output")" = 0 ]
+  done
+  [ "$(wc -l <kills)" -ge 10 ]
+  before=$(checkpoints_taken)
+  until_true 60 has_taken $((before + 1))
+  run finished
+  [ "$status" = 7 ]
+  one_life out 240
+}
+
+@test "clear refusals: intervals, images, directories, memory, unknown jobs" {
+  refused() { # refused CODE TEXT COMMAND...
+    local code=$1 text=$2
+    shift 2
+    run -"$code" "$@"
+    [[ $output == *"$text"* ]] || { echo "printed: $output"; return 1; }
+  }
+  refused 2 'invalid time "banana"' "$bin/tlc-run" --checkpoint=banana -- ./job.sh
+  refused 2 'invalid time "-5"' "$bin/tlc-run" --checkpoint=-5 -- ./job.sh
+  refused 2 'invalid time "0"' "$bin/tlc-run" --checkpoint=0 -- ./job.sh
+  refused 2 'no-such-image' "$bin/tlc-run" --checkpoint=5m --image=/no-such-image -- ./job.sh
+  refused 2 '/no-such-directory' "$bin/tlc-run" --checkpoint=5m --checkpoint-dir=/no-such-directory -- ./job.sh
+  refused 2 'missing-file' "$bin/tlc-run" --checkpoint=5m --stage-in=missing-file -- ./job.sh
+  refused 2 'write --mem=' "$bin/tlc-run" --checkpoint=5m --job-memory=900M --memory=2G -- ./job.sh
+  refused 3 'no job "4711"' "$bin/tlc-restart" run 4711
+  [ -z "$(ls "$TEST_DIR/checkpoints")" ]
+}
+
+@test "a full checkpoint directory: the job goes on without checkpoints and says why" {
+  start 5s 40 0.5 7
+  until_true 60 has_taken 1
+  fallocate -l "$(df --output=avail -B1 "$TEST_DIR/checkpoints" | tail -n 1)" "$TEST_DIR/checkpoints/ballast" || true
+  dd if=/dev/zero of="$TEST_DIR/checkpoints/ballast2" bs=1M status=none 2>/dev/null || true
+  until_true 40 grep -q 'was given up' "$(job_directory)/tlc.log"
+  rm -f "$TEST_DIR"/checkpoints/ballast*
+  run finished
+  [ "$status" = 7 ]
+  one_life out 40
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Whatever can be seen to be wrong is refused by sbatch, with a text that says what to write.
+load helper
+setup_file() { cluster_up && make_btrfs; }
+teardown_file() { cluster_down; }
+
+@test "a time that is none" {
+  refused '--vm-checkpoint: invalid time "banana" (write for example' --vm-checkpoint=banana job.sh
+  refused '--vm-checkpoint: invalid time "0"' --vm-checkpoint=0 job.sh
+  refused '--vm-checkpoint: an interval of 1 s is too short; write 5s or more' --vm-checkpoint=1s job.sh
+}
+
+@test "auto names what to write" {
+  refused 'for example 10m' --vm-checkpoint=auto job.sh
+}
+
+@test "a wrong value in an #SBATCH line" {
+  printf '#!/bin/bash\n#SBATCH --vm-checkpoint=soon\n' >"$TEST_DIR/work/bad.sh"
+  refused 'invalid time "soon"' bad.sh
+}
+
+@test "a wrong value in an environment twin" {
+  export TLC_VM_CHECKPOINT=soon
+  refused 'TLC_VM_CHECKPOINT: invalid time "soon"' job.sh
+}
+
+@test "options without --vm-checkpoint are named" {
+  refused '--vm-image, --vm-memory without --vm-checkpoint' --vm-image=x --vm-memory=1G job.sh
+}
+
+@test "images" {
+  refused '--vm-image: cannot find' --vm-checkpoint=10m --vm-image=missing job.sh
+  refused 'is not a file' --vm-checkpoint=10m --vm-image=. job.sh
+  install -m 0600 /dev/null "$TEST_DIR/work/private"
+  refused 'you may not read' --vm-checkpoint=10m --vm-image=private job.sh
+}
+
+@test "checkpoint directories" {
+  refused '--vm-checkpoint-dir: cannot find' --vm-checkpoint=10m --vm-checkpoint-dir=missing job.sh
+  refused 'is not a directory' --vm-checkpoint=10m --vm-checkpoint-dir=job.sh job.sh
+  refused 'you may not write into' --vm-checkpoint=10m --vm-checkpoint-dir=/etc job.sh
+  refused 'is not on a Btrfs file system' --vm-checkpoint=10m --vm-checkpoint-dir=. job.sh
+}
+
+@test "a full checkpoint file system" {
+  head -c 1G /dev/urandom >"$TEST_DIR/btrfs/fill" 2>/dev/null || true
+  sync -f "$TEST_DIR/btrfs"
+  refused 'at least 64.0 MiB are needed' --vm-checkpoint=10m --vm-checkpoint-dir="$TEST_DIR/btrfs" job.sh
+  rm "$TEST_DIR/btrfs/fill"
+  sync -f "$TEST_DIR/btrfs"
+}
+
+@test "numbers and sizes" {
+  refused '--vm-checkpoint-keep: 1 is too few' --vm-checkpoint=10m --vm-checkpoint-keep=1 job.sh
+  refused '--vm-checkpoint-keep: invalid number "x"' --vm-checkpoint=10m --vm-checkpoint-keep=x job.sh
+  refused '--vm-checkpoint-buffer: 1.0 MiB is too small; write 64M' --vm-checkpoint=10m --vm-checkpoint-buffer=1M job.sh
+  refused '--vm-memory: invalid size "big" (write for example' --vm-checkpoint=10m --vm-memory=big job.sh
+  refused '--vm-checkpoint-buffer: 1.0 GiB is more than' --vm-checkpoint=10m --vm-memory=512M --vm-checkpoint-buffer=1G job.sh
+}
+
+@test "files to stage" {
+  refused '--vm-stage-in: cannot read missing' --vm-checkpoint=10m --vm-stage-in=missing job.sh
+  refused 'is an absolute path' --vm-checkpoint=10m --vm-stage-in=/etc/passwd job.sh
+  refused 'leaves the submit directory' --vm-checkpoint=10m --vm-stage-out=../x job.sh
+  refused 'empty path' --vm-checkpoint=10m --vm-stage-in=a,,b job.sh
+}
+
+@test "salloc has no batch script" {
+  run as_user salloc --vm-checkpoint=10m true
+  [ "$status" -ne 0 ]
+  [[ $output == *"works with sbatch only"* ]]
+}
+
+@test "the options are in the help" {
+  run as_user sbatch --help
+  [[ $output == *--vm-checkpoint=time* ]]
+  [[ $output == *--vm-stage-out=paths* ]]
+}

@@ -1,0 +1,133 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2154,SC2164
+# tlc-engine by hand on the patched QEMU, with a guest of one boot sector that counts in every page of 64 MiB;
+# under KVM wherever /dev/kvm opens, under TCG always.
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+  [ -n "${TLC_QEMU:-}" ] || { echo "TLC_QEMU is not set; run the tests with tests/run" >&2; return 1; }
+  TEST_DIR=$(mktemp -d "${TMPDIR:-/tmp}/tlc-engine-XXXXXX")
+  support=$(cd "$BATS_TEST_DIRNAME/../../support" && pwd)
+  engine=$TLC_BUILD/bin/tlc-engine
+  export TEST_DIR support engine
+  as --32 -o "$TEST_DIR/guest.o" "$support/counter_guest.S"
+  ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o "$TEST_DIR/guest.bin" "$TEST_DIR/guest.o"
+  truncate -s 1M "$TEST_DIR/guest.bin"
+}
+
+teardown_file() { rm -rf "${TEST_DIR:?}"; }
+
+teardown() {
+  local pid
+  for pid in $(cat "$TEST_DIR"/*.pid 2>/dev/null); do kill -9 "$pid" 2>/dev/null || true; done
+  rm -rf "$TEST_DIR"/*.pid "$TEST_DIR"/*.sock "$TEST_DIR"/out* "$TEST_DIR"/dump*
+}
+
+# vm NAME ACCELERATOR [OPTION...]: a QEMU with monitors NAME.sock (ours) and NAME-engine.sock.
+vm() {
+  local name=$1 accelerator=$2
+  shift 2
+  "$TLC_QEMU" -L /usr/share/seabios -L /usr/share/qemu -accel "$accelerator" -m 128 -nodefaults -no-user-config -display none \
+    -qmp "unix:$TEST_DIR/$name.sock,server=on,wait=off" -qmp "unix:$TEST_DIR/$name-engine.sock,server=on,wait=off" \
+    -drive "file=$TEST_DIR/guest.bin,format=raw,if=ide,snapshot=on" -debugcon "file:$TEST_DIR/out-$name" "$@" 3>&- &
+  echo $! >"$TEST_DIR/$name.pid"
+  for _ in $(seq 100); do [ -S "$TEST_DIR/$name-engine.sock" ] && return 0; sleep 0.1; done
+  return 1
+}
+
+qmp() { local name=$1; shift; "$support/qmp" "$TEST_DIR/$name.sock" "$@"; }
+passes() { stat -c %s "$TEST_DIR/out-$1" 2>/dev/null || echo 0; }
+counts() { # counts NAME PASSES: waits until the guest has made that many passes
+  for _ in $(seq 600); do [ "$(passes "$1")" -ge "$2" ] && return 0; sleep 0.1; done
+  echo "the guest does not count"
+  return 1
+}
+dump() { # dump NAME FILE: all memory of a stopped VM
+  qmp "$1" pmemsave "{\"val\": 0, \"size\": $((128 << 20)), \"filename\": \"$TEST_DIR/$2\"}" >/dev/null
+}
+words() { # words FILE: least and greatest of the guest's counters
+  /usr/bin/python3 -c '
+import struct, sys
+memory = open(sys.argv[1], "rb").read()
+found = [struct.unpack_from("<I", memory, at)[0] for at in range(0x100000, 0x4100000, 4096)]
+print(min(found), max(found))' "$TEST_DIR/$1"
+}
+
+saved_and_restored() { # saved_and_restored ACCELERATOR
+  vm first "$1"
+  counts first 5
+  mkdir "$TEST_DIR/out-running" "$TEST_DIR/out-stopped"
+  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-running" --json
+  [ "$(jq -r 'has("pause_ms") and has("latency_ms") and has("ram_bytes") and has("stored_bytes") and has("pages_saved") and
+      has("pages_zero") and has("faults") and has("buffer_peak_bytes")' <<<"$output")" = true ]
+  [ "$(jq .pages_saved <<<"$output")" -ge 16384 ]
+
+  # Of a VM that stands still the memory can be compared byte by byte.
+  qmp first stop
+  dump first dump-before
+  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-stopped" --json
+  [ "$(qmp first query-status | jq -r .running)" = false ]
+  local before least most
+  read -r least before <<<"$(words dump-before)"
+  kill -9 "$(cat "$TEST_DIR/first.pid")"
+
+  vm second "$1" -incoming defer
+  run -0 --separate-stderr "$engine" load --qmp "$TEST_DIR/second-engine.sock" --from "$TEST_DIR/out-stopped" --json
+  [ "$(qmp second query-status | jq -r .running)" = false ]
+  dump second dump-after
+  cmp "$TEST_DIR/dump-before" "$TEST_DIR/dump-after"
+  kill -9 "$(cat "$TEST_DIR/second.pid")"
+
+  # And of one that ran, no two counters may be more than one apart, and they go on.
+  vm third "$1" -incoming defer
+  run -0 --separate-stderr "$engine" load --qmp "$TEST_DIR/third-engine.sock" --from "$TEST_DIR/out-running" --json
+  counts third 3
+  qmp third stop
+  dump third dump-third
+  read -r least most <<<"$(words dump-third)"
+  echo "least $least most $most"
+  [ $((most - least)) -le 1 ]
+  [ "$least" -gt 3 ]
+}
+
+@test "a bare-metal guest under TCG is saved while it runs and restored, its memory identical" {
+  saved_and_restored tcg
+}
+
+@test "a bare-metal guest under KVM is saved while it runs and restored, its memory identical" {
+  (: <>/dev/kvm) 2>/dev/null || skip "/dev/kvm does not open on this machine"
+  saved_and_restored kvm
+}
+
+@test "a known page of the guest is read from the image with h5py, and HDF5's tools show it" {
+  vm first tcg
+  counts first 5
+  qmp first stop
+  dump first dump-before
+  mkdir "$TEST_DIR/out-image"
+  run -0 "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-image"
+  run -0 h5dump -H "$TEST_DIR/out-image/memory.h5"
+  run -0 h5ls -r "$TEST_DIR/out-image/memory.h5"
+  # The first page the guest counts in: 1 MiB into its memory.
+  /usr/bin/python3 "$support/read_image.py" "$TEST_DIR/out-image/memory.h5" pc.ram 256 >"$TEST_DIR/out-page"
+  cmp -n 4096 "$TEST_DIR/out-page" <(tail -c +$((0x100000 + 1)) "$TEST_DIR/dump-before")
+}
+
+@test "refusals of the engine: a full directory, no QEMU, no checkpoint, another machine" {
+  vm first tcg
+  mkdir "$TEST_DIR/out-image"
+  run -0 "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-image"
+  run -2 "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-image"
+  [[ $output == *"holds a checkpoint already"* ]]
+  run -1 "$engine" save --qmp "$TEST_DIR/nobody.sock" --out "$TEST_DIR"
+  [[ $output == *"nobody.sock"* ]]
+  run -3 "$engine" load --qmp "$TEST_DIR/first-engine.sock" --from "$TEST_DIR"
+  [[ $output == *"holds no checkpoint"* ]]
+  # QEMU that runs does not wait for a checkpoint.
+  run -1 "$engine" load --qmp "$TEST_DIR/first-engine.sock" --from "$TEST_DIR/out-image"
+  [ "$(qmp first query-status | jq -r .running)" = true ]
+  vm second tcg -incoming defer -device virtio-rng-pci -vga std
+  run -5 "$engine" load --qmp "$TEST_DIR/second-engine.sock" --from "$TEST_DIR/out-image"
+  [[ $output == *"same devices"* ]]
+}

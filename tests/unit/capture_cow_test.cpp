@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The cow capture against a process that writes all the time: what the sinks get is the memory as it was at
+// the pause, whatever the sizes, and no error of ours ever stops the writers. TLC_ROUNDS and TLC_SEED vary
+// it.
+#include <tlc/capture/cow_capture.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "capture_guest.hpp"
+
+namespace tlc {
+namespace {
+
+using namespace std::chrono_literals;
+using test::BlockKind;
+using test::GuestSpec;
+using test::HoleMode;
+using test::TestGuest;
+using testing::HasSubstr;
+
+unsigned from_environment(const char* name, unsigned otherwise) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(value, nullptr, 10));
+}
+
+// What all sinks of a capture got.
+class Image {
+  public:
+    explicit Image(const std::vector<GuestBlock>& blocks) {
+        for (const GuestBlock& b : blocks) {
+            content_.emplace_back(b.length);
+            seen_.push_back(std::make_unique<std::atomic<unsigned>[]>(b.length / guest_page));
+        }
+    }
+    Status add(uint32_t block, uint64_t first, std::span<const std::byte> data) {
+        if (block >= content_.size() || data.empty() || data.size() % guest_page != 0 ||
+            data.size() > sink_bytes || first * guest_page + data.size() > content_[block].size())
+            return fail("bad run of pages");
+        for (uint64_t p = 0; p < data.size() / guest_page; ++p)
+            if (seen_[block][first + p]++ != 0)
+                return fail("page {} of block {} came twice", first + p, block);
+        std::memcpy(content_[block].data() + first * guest_page, data.data(), data.size());
+        return {};
+    }
+    // The first page that differs from the reference, as text; empty: none.
+    std::string difference(const TestGuest& guest) const {
+        for (size_t i = 0; i < content_.size(); ++i)
+            for (size_t p = 0; p < content_[i].size() / guest_page; ++p)
+                if (std::memcmp(content_[i].data() + p * guest_page, guest.reference(i) + p * guest_page,
+                                guest_page) != 0)
+                    return fmt::format("block {} page {} of {}, seen {}", i, p,
+                                       content_[i].size() / guest_page, seen_[i][p].load());
+        return "";
+    }
+    uint64_t seen() const {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < content_.size(); ++i)
+            for (size_t p = 0; p < content_[i].size() / guest_page; ++p)
+                sum += seen_[i][p];
+        return sum;
+    }
+
+  private:
+    std::vector<std::vector<std::byte>> content_;
+    std::vector<std::unique_ptr<std::atomic<unsigned>[]>> seen_;
+};
+
+struct TestSink : PageSink {
+    explicit TestSink(Image& to) : image(to) {}
+    Status pages(uint32_t block, uint64_t first_page, std::span<const std::byte> data) override {
+        if (delay.count() > 0) std::this_thread::sleep_for(delay);
+        if (fail_after-- == 0) return fail(ErrorKind::no_space, "disk full");
+        return image.add(block, first_page, data);
+    }
+    Image& image;
+    std::chrono::microseconds delay{0};
+    int64_t fail_after = -1;
+};
+
+struct Scenario {
+    GuestSpec guest;
+    CaptureOptions options;
+    unsigned workers = 2;
+    std::chrono::microseconds delay{0};
+    int64_t fail_after = -1;
+};
+
+Scenario random_scenario(std::mt19937& random) {
+    const auto pick = [&](uint64_t from, uint64_t to) { return from + random() % (to - from + 1); };
+    Scenario s;
+    s.guest.seed = static_cast<uint32_t>(random());
+    s.guest.holes = static_cast<HoleMode>(pick(0, 2));
+    s.guest.hole_percent = static_cast<unsigned>(pick(0, 2) * 45);
+    s.guest.writers = static_cast<unsigned>(pick(1, 4));
+    for (uint64_t n = pick(1, 3); n-- > 0;)
+        s.guest.blocks.push_back({static_cast<BlockKind>(pick(0, 3)), pick(1, 600)});
+    s.options.cluster_bytes = smallest_cluster << pick(0, 5);
+    s.options.buffer_bytes = s.options.cluster_bytes * pick(2, 12) + pick(0, 4095);
+    s.options.fault_threads = static_cast<unsigned>(pick(1, 3));
+    s.options.sweep_threads = static_cast<unsigned>(pick(1, 3));
+    s.workers = static_cast<unsigned>(pick(1, 3));
+    if (pick(0, 1) == 1) s.delay = std::chrono::microseconds(pick(1, 300));
+    return s;
+}
+
+// A guest and a capture of it, prepared.
+class Running {
+  public:
+    explicit Running(const Scenario& s) : guest(s.guest), image(guest.blocks()) {
+        for (unsigned i = 0; i < s.workers; ++i) {
+            sinks_.push_back(std::make_unique<TestSink>(image));
+            sinks_[i]->delay = s.delay;
+            sinks_[i]->fail_after = s.fail_after;
+        }
+        auto memory = GuestMemory::open(guest.pid(), guest.blocks());
+        if (!memory) throw std::runtime_error(memory.error().message);
+        if (s.guest.holes == HoleMode::populated)
+            if (auto populated = memory->populate(); !populated)
+                throw std::runtime_error(populated.error().message);
+        std::vector<PageSink*> sinks;
+        for (const auto& sink : sinks_)
+            sinks.push_back(sink.get());
+        CaptureOptions options = s.options;
+        options.peer_fd = guest.socket();
+        auto prepared = CowCapture::prepare(std::move(*memory), options, sinks);
+        if (!prepared) throw std::runtime_error(prepared.error().message);
+        capture = std::move(*prepared);
+    }
+    Status start() {
+        Fd userfaultfd = guest.protect();
+        if (!userfaultfd) return fail("the test guest gave no userfaultfd");
+        auto started = capture->start(std::move(userfaultfd));
+        guest.resume();
+        return started;
+    }
+
+    TestGuest guest;
+    Image image;
+
+  private:
+    std::vector<std::unique_ptr<TestSink>> sinks_;
+
+  public:
+    std::unique_ptr<CowCapture> capture; // before the sinks it uses
+};
+
+class CowCaptureTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        for (const HoleMode mode : {HoleMode::marks, HoleMode::missing, HoleMode::populated})
+            if (const auto why = test::unsupported(mode); !why.empty()) GTEST_SKIP() << why;
+    }
+    std::mt19937 random_{from_environment("TLC_SEED", 20)};
+    unsigned rounds_ = from_environment("TLC_ROUNDS", 40);
+};
+
+TEST_F(CowCaptureTest, ImageIsTheMemoryAtThePause) {
+    CaptureCounters sum;
+    for (unsigned round = 0; round < rounds_; ++round) {
+        SCOPED_TRACE(fmt::format("round {}", round));
+        const Scenario scenario = random_scenario(random_);
+        Running r(scenario);
+        ASSERT_TRUE(r.start());
+        const auto counters = r.capture->wait();
+        ASSERT_TRUE(counters) << counters.error().message;
+        ASSERT_EQ(r.image.difference(r.guest), "");
+        EXPECT_EQ(counters->pages_saved, r.image.seen());
+        EXPECT_EQ((counters->pages_saved + counters->pages_untouched) * guest_page, r.capture->bytes_total());
+        EXPECT_EQ(r.capture->bytes_done(), r.capture->bytes_total());
+        EXPECT_LE(counters->buffer_peak_bytes, scenario.options.buffer_bytes);
+        EXPECT_TRUE(r.guest.goes_on());
+        EXPECT_TRUE(r.guest.finish());
+        sum.faults += counters->faults;
+        sum.pages_untouched += counters->pages_untouched;
+        sum.clusters_by_fault += counters->clusters_by_fault;
+        sum.clusters_by_sweep += counters->clusters_by_sweep;
+    }
+    fmt::print("faults {}, clusters by fault {}, by sweep {}, pages untouched {}\n", sum.faults,
+               sum.clusters_by_fault, sum.clusters_by_sweep, sum.pages_untouched);
+    if (rounds_ >= 40) {
+        EXPECT_GT(sum.clusters_by_fault, 0U);
+        EXPECT_GT(sum.clusters_by_sweep, 0U);
+        EXPECT_GT(sum.pages_untouched, 0U);
+    }
+}
+
+TEST_F(CowCaptureTest, FullBufferMakesWritersWaitAndNothingIsLost) {
+    for (const HoleMode mode : {HoleMode::marks, HoleMode::missing, HoleMode::populated}) {
+        Scenario scenario;
+        scenario.guest.blocks = {{BlockKind::anonymous, 1500}};
+        scenario.guest.holes = mode;
+        scenario.guest.writers = 4;
+        scenario.options.buffer_bytes = 2 * smallest_cluster;
+        scenario.workers = 1;
+        scenario.delay = 1ms;
+        Running r(scenario);
+        ASSERT_TRUE(r.start());
+        EXPECT_FALSE(r.capture->finished(10ms));
+        const auto counters = r.capture->wait();
+        ASSERT_TRUE(counters) << counters.error().message;
+        EXPECT_TRUE(r.capture->finished(0ms));
+        EXPECT_EQ(r.image.difference(r.guest), "");
+        EXPECT_EQ(counters->buffer_peak_bytes, 2 * smallest_cluster);
+        EXPECT_GT(counters->clusters_by_fault, 0U);
+        EXPECT_TRUE(r.guest.finish());
+    }
+}
+
+TEST_F(CowCaptureTest, SinkErrorLeavesTheGuestRunning) {
+    for (unsigned round = 0; round < rounds_ / 4; ++round) {
+        Scenario scenario = random_scenario(random_);
+        scenario.guest.blocks.push_back({BlockKind::anonymous, 600});
+        scenario.guest.hole_percent = 0;
+        scenario.fail_after = static_cast<int64_t>(random_() % 8);
+        scenario.workers = 1;
+        Running r(scenario);
+        const auto started = r.start();
+        const auto counters = r.capture->wait();
+        ASSERT_FALSE(counters);
+        EXPECT_EQ(counters.error().message, "disk full");
+        EXPECT_EQ(counters.error().kind, ErrorKind::no_space);
+        if (!started) {
+            EXPECT_EQ(started.error().message, "disk full");
+        }
+        EXPECT_TRUE(r.guest.goes_on());
+        EXPECT_TRUE(r.guest.finish());
+    }
+}
+
+TEST_F(CowCaptureTest, GuestKilledInTheMiddle) {
+    for (unsigned round = 0; round < rounds_ / 4; ++round) {
+        Scenario scenario = random_scenario(random_);
+        scenario.guest.blocks = {{BlockKind::anonymous, 1500}};
+        scenario.guest.hole_percent = 0;
+        scenario.options.cluster_bytes = smallest_cluster << random_() % 3;
+        scenario.options.buffer_bytes = 2 * scenario.options.cluster_bytes;
+        scenario.delay = 2ms;
+        scenario.workers = 1;
+        Running r(scenario);
+        ASSERT_TRUE(r.start());
+        std::this_thread::sleep_for(std::chrono::microseconds(random_() % 3000));
+        r.guest.kill();
+        const auto counters = r.capture->wait();
+        ASSERT_FALSE(counters) << "all was captured before the kill";
+        EXPECT_THAT(counters.error().message, HasSubstr("QEMU"));
+    }
+}
+
+TEST_F(CowCaptureTest, CancelAndAbandon) {
+    Scenario scenario;
+    scenario.guest.blocks = {{BlockKind::anonymous, 700}};
+    scenario.guest.hole_percent = 0;
+    scenario.options.buffer_bytes = 2 * smallest_cluster;
+    scenario.delay = 5ms;
+    {
+        Running r(scenario);
+        ASSERT_TRUE(r.start());
+        r.capture->cancel({ErrorKind::busy, "no longer wanted"});
+        const auto counters = r.capture->wait();
+        ASSERT_FALSE(counters);
+        EXPECT_EQ(counters.error().message, "no longer wanted");
+        EXPECT_TRUE(r.guest.goes_on());
+    }
+    {
+        Running r(scenario);
+        ASSERT_TRUE(r.start());
+        r.capture.reset(); // never waited for
+        EXPECT_TRUE(r.guest.goes_on());
+    }
+    Running r(scenario); // never started
+    EXPECT_FALSE(r.capture->wait());
+}
+
+TEST_F(CowCaptureTest, BadDescriptorIsAnErrorOfStart) {
+    Scenario scenario;
+    scenario.guest.blocks = {{BlockKind::anonymous, 10}};
+    Running r(scenario);
+    EXPECT_FALSE(r.capture->start(Fd()));
+    EXPECT_FALSE(r.capture->wait());
+    EXPECT_FALSE(r.capture->start(Fd()));
+}
+
+TEST_F(CowCaptureTest, PrepareChecksItsOptions) {
+    TestGuest guest({.blocks = {{BlockKind::anonymous, 10}}});
+    Image image(guest.blocks());
+    TestSink sink(image);
+    const auto refusal = [&](CaptureOptions options, std::vector<PageSink*> sinks) {
+        auto memory = GuestMemory::open(guest.pid(), guest.blocks());
+        const auto capture = CowCapture::prepare(std::move(*memory), options, std::move(sinks));
+        return capture ? "accepted" : capture.error().message;
+    };
+    EXPECT_EQ(refusal({}, {&sink}), "accepted");
+    EXPECT_THAT(refusal({.cluster_bytes = 4096}, {&sink}), HasSubstr("power of two"));
+    EXPECT_THAT(refusal({.cluster_bytes = 96 << 10}, {&sink}), HasSubstr("power of two"));
+    EXPECT_THAT(refusal({.buffer_bytes = smallest_cluster}, {&sink}), HasSubstr("too small"));
+    EXPECT_THAT(refusal({.fault_threads = 0}, {&sink}), HasSubstr("at least one"));
+    EXPECT_THAT(refusal({}, {}), HasSubstr("at least one"));
+}
+
+} // namespace
+} // namespace tlc

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The Btrfs cases need a directory in TLC_TEST_BTRFS; integration/storage/disk.bats makes one.
+tlc_unit_test(NAME disk_btrfs SOURCES disk_btrfs_test.cpp DEPENDS tlc_disk)

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+tlc_unit_test(NAME image_round_trip SOURCES image_round_trip_test.cpp DEPENDS tlc_image)
+tlc_unit_test(NAME image_damage SOURCES image_damage_test.cpp DEPENDS tlc_image)
+
+# Writes an image with known content, for integration/storage/image.bats.
+add_executable(sample_image ../support/sample_image.cpp)
+target_link_libraries(sample_image PRIVATE tlc_image)
+set_target_properties(sample_image PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

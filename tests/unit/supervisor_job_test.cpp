@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/supervisor/job.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace tlc {
+namespace {
+
+constexpr uint64_t mib = uint64_t{1} << 20;
+constexpr uint64_t overhead = 256 * mib;
+
+TEST(MemoryPlan, DividesWhatTheJobHas) {
+    const auto plan = plan_memory({}, 4096 * mib, overhead);
+    ASSERT_TRUE(plan);
+    EXPECT_LE(plan->guest_bytes + plan->buffer_bytes + overhead, 4096 * mib);
+    EXPECT_GE(plan->guest_bytes, 3500 * mib);
+    EXPECT_GE(plan->buffer_bytes, plan->guest_bytes / 16);
+}
+
+TEST(MemoryPlan, TheBufferIsAtLeast64MiB) { EXPECT_EQ(plan_memory({}, 700 * mib, overhead)->buffer_bytes, 64 * mib); }
+
+TEST(MemoryPlan, ARequestThatDoesNotFitSaysWhatToWrite) {
+    JobRequest request;
+    request.memory_bytes = 2048 * mib;
+    const auto plan = plan_memory(request, 1024 * mib, overhead);
+    ASSERT_FALSE(plan);
+    EXPECT_NE(plan.error().message.find("--mem=2432M"), std::string::npos) << plan.error().message;
+    EXPECT_TRUE(plan_memory(request, 2432 * mib, overhead));
+}
+
+TEST(MemoryPlan, TooSmallAJobSaysWhatToWrite) {
+    const auto plan = plan_memory({}, 300 * mib, overhead);
+    ASSERT_FALSE(plan);
+    EXPECT_NE(plan.error().message.find("--mem=512M"), std::string::npos) << plan.error().message;
+}
+
+TEST(JobEnvironment, LeavesOutWhatSteersUs) {
+    ::setenv("TLC_JOB_REQUEST", "x", 1);
+    ::setenv("TMPDIR", "/somewhere/private", 1);
+    ::setenv("MINE", "kept", 1);
+    const auto environment = job_environment();
+    const auto has = [&](const char* entry) { return std::find(environment.begin(), environment.end(), entry) != environment.end(); };
+    EXPECT_FALSE(has("TLC_JOB_REQUEST=x"));
+    EXPECT_TRUE(has("TMPDIR=/tmp"));
+    EXPECT_TRUE(has("MINE=kept"));
+    ::unsetenv("TLC_JOB_REQUEST");
+}
+
+TEST(JobFromSlurm, RefusesWhatMakesNoDirectoryName) {
+    ::setenv("TLC_JOB_REQUEST", "", 1);
+    ::setenv("SLURM_CLUSTER_NAME", "a/../b", 1);
+    ::setenv("SLURM_JOB_ID", "12", 1);
+    EXPECT_FALSE(job_from_slurm({}));
+    ::setenv("SLURM_CLUSTER_NAME", "cluster", 1);
+    ::setenv("SLURM_JOB_NUM_NODES", "2", 1);
+    const auto two_nodes = job_from_slurm({});
+    ASSERT_FALSE(two_nodes);
+    EXPECT_NE(two_nodes.error().message.find("--nodes=1"), std::string::npos);
+}
+
+} // namespace
+} // namespace tlc
