@@ -58,7 +58,8 @@ class Save {
     ~Save() {
         if (published_) return;
         std::error_code ignored;
-        std::filesystem::remove(request_.out / "memory.h5", ignored);
+        // Only what this save has put there: a checkpoint found in the directory is somebody's.
+        if (publishing_) std::filesystem::remove(request_.out / "memory.h5", ignored);
         if (snapshot_taken_)
             if (auto removed = disk_->remove(snapshot()); !removed)
                 log::warning("{}", removed.error().message);
@@ -174,6 +175,7 @@ class Save {
         counters.further = {{"faults", report_.faults}, {"buffer_peak_bytes", report_.buffer_peak_bytes}};
         TLC_TRY_ASSIGN(summary, image_->finish(counters));
         if (disk_) TLC_TRY(disk_->settle(snapshot()));
+        publishing_ = true;
         TLC_TRY(publish_rename(partial_, request_.out / "memory.h5"));
         report_.digest = summary.digest;
         report_.stored_bytes = summary.stored_bytes;
@@ -191,6 +193,7 @@ class Save {
     SaveReport report_;
     std::unique_ptr<Disk> disk_;
     bool snapshot_taken_ = false;
+    bool publishing_ = false;
     bool published_ = false;
     // In the order of use: the capture ends before its sinks, its channel and the image.
     std::optional<ImageWriter> image_;
