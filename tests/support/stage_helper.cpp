@@ -18,8 +18,14 @@ unsigned number(const std::string& text) { return static_cast<unsigned>(std::sto
 Status run_command(const std::vector<std::string>& words) {
     const std::string command = words.empty() ? "" : words[0];
     if (command == "make" && words.size() >= 6) {
-        WorkDiskRequest request{words[1], uint64_t{number(words[2])} << 20, words[3], {}, {}, uint64_t{1} << 30,
-                                number(words[4]), number(words[5])};
+        WorkDiskRequest request{words[1],
+                                uint64_t{number(words[2])} << 20,
+                                words[3],
+                                {},
+                                {},
+                                uint64_t{1} << 30,
+                                number(words[4]),
+                                number(words[5])};
         request.stage_in.assign(words.begin() + 6, words.end());
         TLC_TRY_ASSIGN(summary, make_work_disk(request));
         fmt::print("files {} bytes {}\n", summary.files, summary.bytes);
@@ -29,7 +35,8 @@ Status run_command(const std::vector<std::string>& words) {
         ReadBackRequest request{words[1], words[2], {}, {}};
         request.exclude.assign(words.begin() + 3, words.end());
         TLC_TRY_ASSIGN(summary, read_back(request));
-        for (const auto& problem : summary.problems) fmt::print("problem {}\n", problem);
+        for (const auto& problem : summary.problems)
+            fmt::print("problem {}\n", problem);
         fmt::print("files {} unchanged {}\n", summary.files, summary.unchanged);
         return {};
     }

@@ -6,11 +6,11 @@
 #include <tlc/stage/tools.hpp>
 #include <tlc/stage/work_disk.hpp>
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <fcntl.h>
 #include <fstream>
 #include <unistd.h>
 

@@ -38,7 +38,7 @@ submit() { as_user sbatch --parsable --mem=900M --output=job-%j.out "$@" | cut -
 field() { scontrol -o show job "$1" | grep -oE "(^| )$2=[^ ]*" | head -n 1 | cut -d= -f2; }
 ended() { [[ $(field "$1" JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY)$ ]]; }
 log_of() { echo "$TEST_DIR"/checkpoints/*-"$1"/tlc.log; }
-job_has_taken() { [ "$(grep -c ' info checkpoint=' "$(log_of "$1")" 2>/dev/null)" -ge "$2" ]; }
+job_has_taken() { [ "$(checkpoints_in "$(log_of "$1")")" -ge "$2" ]; }
 show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
 
 @test "the script's exit code becomes the job's: 0, 7 and a signal" {

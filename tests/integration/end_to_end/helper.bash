@@ -61,8 +61,13 @@ until_true() {
   done
 }
 
-job_directory() { ls -dt "$TEST_DIR"/checkpoints/local-*/ | head -n 1 | sed 's,/$,,'; }
-checkpoints_taken() { grep -c ' info checkpoint=' "$(job_directory)/tlc.log" 2>/dev/null; }
+job_directory() {
+  local newest
+  newest=$(ls -dt "$TEST_DIR"/checkpoints/local-*/ 2>/dev/null | head -n 1)
+  echo "${newest%/}"
+}
+checkpoints_in() { if [ -r "$1" ]; then grep -c ' info checkpoint=' "$1" || true; else echo 0; fi; }
+checkpoints_taken() { checkpoints_in "$(job_directory)/tlc.log"; }
 has_taken() { [ "$(checkpoints_taken)" -ge "$1" ]; }
 
 # The QEMU and engine processes below a tlc-run.

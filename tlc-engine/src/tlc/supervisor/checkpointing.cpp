@@ -32,7 +32,6 @@ void Supervisor::start_checkpoint() {
     taking_ = *claimed;
     checkpoint_began_ = Clock::now();
     paused_seconds_ = 0;
-    next_stall_check_ = checkpoint_began_ + std::chrono::seconds(1);
     std::vector<std::string> arguments{"save",
                                        "--qmp",
                                        life_->vm().engine_socket().string(),
@@ -50,7 +49,6 @@ void Supervisor::start_checkpoint() {
 }
 
 Status Supervisor::follow_checkpoint() {
-    unstick_vm();
     auto answer = engine_->poll();
     if (!answer) return {};
     engine_.reset();
@@ -67,17 +65,27 @@ Status Supervisor::follow_checkpoint() {
     return {};
 }
 
-void Supervisor::unstick_vm() {
-    if (Clock::now() < next_stall_check_) return;
-    next_stall_check_ = Clock::now() + std::chrono::seconds(1);
-    const auto status =
-        life_->vm().qmp().execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
-    const bool paused = status && !status->value("running", true);
-    paused_seconds_ = paused ? paused_seconds_ + 1 : 0;
+void Supervisor::watch_vm() {
+    if (Clock::now() < next_look_) return;
+    next_look_ = Clock::now() + std::chrono::seconds(1);
+    auto& qmp = life_->vm().qmp();
+    const auto status = qmp.execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
+    if (!status) return;
+    const bool running = status->value("running", true);
+
+    // QEMU stops a VM whose disk cannot be written; it may go on as soon as there is room again.
+    const bool disk_full = status->value("status", "") == "io-error";
+    if (disk_full && !disk_full_)
+        log::error("the VM waits: its disks in {} cannot be written; free some space there",
+                   life_->live().string());
+    if (disk_full_ && running) log::info("the VM goes on");
+    disk_full_ = disk_full;
+    if (disk_full && !qmp.execute("cont")) return;
+
+    paused_seconds_ = engine_ && !running && !disk_full ? paused_seconds_ + 1 : 0;
     if (paused_seconds_ < longest_pause_seconds) return;
     // QEMU resumes the VM when its engine is gone.
     log::error("the checkpoint engine has held the VM for {} s; it is ended", paused_seconds_);
-    engine_.reset();
     abandon_checkpoint(Error{ErrorKind::failed, "the engine did not resume the VM"});
 }
 
@@ -111,6 +119,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     TLC_TRY(site_.directory.publish(manifest));
 
     lives_without_progress_ = 0;
+    told_of_no_space_ = false;
     log::info("checkpoint={} pause_ms={:.1f} latency_ms={:.0f} stored={} ram={} epoch={}", manifest.sequence,
               manifest.timings.pause_ms, manifest.timings.latency_ms, size_text(manifest.sizes.stored_bytes),
               size_text(manifest.sizes.ram_bytes), manifest.epoch);
@@ -124,6 +133,10 @@ Status Supervisor::publish(const nlohmann::json& report) {
 void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
     log::warning("checkpoint {} was given up: {}", taking_.sequence, error.message);
+    // The one reason the user can do something about; said where the user looks.
+    if (error.kind == ErrorKind::no_space && !std::exchange(told_of_no_space_, true))
+        fmt::print(stderr, "tlc-run: no checkpoint can be taken until there is space in {}: {}\n",
+                   site_.directory.path().parent_path().string(), error.message);
     if (auto removed = discard(taking_.sequence); !removed) log::warning("{}", removed.error().message);
 }
 

@@ -27,6 +27,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         ::poll(wanted, 2, static_cast<int>(tick.count()));
         TLC_TRY(handle_signals(signals));
         TLC_TRY(follow_guest());
+        watch_vm();
         if (engine_) TLC_TRY(follow_checkpoint());
         if (const auto status = life_->vm().poll()) {
             TLC_TRY(follow_guest());

@@ -45,7 +45,7 @@ class Supervisor {
     Status follow_checkpoint();
     Status publish(const nlohmann::json& report);
     void abandon_checkpoint(const Error& error);
-    void unstick_vm();
+    void watch_vm();
     Result<JobEnd> finish();
     Status discard(uint64_t sequence);
 
@@ -59,7 +59,9 @@ class Supervisor {
     ClaimedCheckpoint taking_;
     Clock::time_point checkpoint_began_;
     Clock::time_point next_checkpoint_;
-    Clock::time_point next_stall_check_;
+    Clock::time_point next_look_;
+    bool disk_full_ = false;        // QEMU stopped the VM because it could not write
+    bool told_of_no_space_ = false; // once in a row of failed checkpoints
     unsigned paused_seconds_ = 0;
     unsigned lives_without_progress_ = 0;
     bool started_ = false;      // the script runs

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Shared by the scripts beside it; sourced, not run.
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # used by the scripts that source this file
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+if [ -z "${TLC_CACHE:-}" ]; then
+    if [ "$(id -u)" = 0 ]; then
+        TLC_CACHE=/var/cache/tlc
+    else
+        TLC_CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/tlc
+    fi
+fi
+SOURCES=$TLC_CACHE/qemu-source
+
+say() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+upstream() {
+    sed -n "s/^$1: *//p" "$HERE/UPSTREAM"
+}
+
+need() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null ||
+            die "'$tool' is missing. Install the packages listed in $HERE/build-depends, as root: xargs apt-get install -y < $HERE/build-depends"
+    done
+}
+
+# The patches of the series, in order.
+series() {
+    sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$HERE/series"
+}
+
+# quilt as this series wants it: no file of the user, no fuzz, and a directory
+# of its own, since Debian's source keeps the state of its patches in .pc.
+patch_quilt() {
+    QUILT_PC=.tlc-pc QUILT_PATCHES=$HERE/patches QUILT_SERIES=$HERE/series \
+        QUILT_REFRESH_ARGS='-p ab --no-timestamps --no-index --diffstat' \
+        QUILT_PUSH_ARGS='' QUILT_DIFF_OPTS='-p' \
+        quilt --quiltrc - "$@"
+}
+
+# The version in a source tree, checked to be one the series is for.
+source_version() {
+    local branch version
+    branch=$(upstream branch)
+    [ -r "$1/VERSION" ] || die "$1 is not a QEMU source tree: it has no VERSION file"
+    version=$(cat "$1/VERSION")
+    case $version in
+    "$branch" | "$branch".*) printf '%s\n' "$version" ;;
+    *) die "$1 is QEMU $version; the patches are for $branch.x only. Name a $branch.x source." ;;
+    esac
+}
