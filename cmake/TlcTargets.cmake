@@ -11,6 +11,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 option(TLC_TESTS "Build the unit tests and register the integration tests" ON)
+option(TLC_FUZZ "Build the fuzz targets (with clang: libFuzzer; otherwise they run the files they are given)" OFF)
 set(TLC_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize= (address,undefined or thread)")
 
 find_program(CCACHE ccache)

@@ -36,11 +36,10 @@ start() { # start INTERVAL JOB-ARGUMENTS...: in the background, output to out
   run_pid=$!
 }
 
-finished() { # the exit code of what start began
-  local status=0
-  wait "$run_pid" || status=$?
+finished() { # waits for what start began; its exit code is $code
+  code=0
+  wait "$run_pid" || code=$?
   run_pid=
-  return "$status"
 }
 
 @test "the script's exit code is tlc-run's: 0, 7 and a signal" {
@@ -72,8 +71,8 @@ EOF
   until_true 60 has_taken 1
   sleep 1.5
   kill -9 "$(qemu_of "$run_pid")"
-  run finished
-  [ "$status" = 7 ]
+  finished
+  [ "$code" = 7 ]
   one_life out 30
   grep -q 'restored checkpoint=' "$(job_directory)/tlc.log"
 }
@@ -83,8 +82,8 @@ EOF
   until_true 60 has_taken 1
   sleep 1.5
   kill -9 "$run_pid" "$(qemu_of "$run_pid")"
-  run finished
-  [ "$status" = 137 ]
+  finished
+  [ "$code" = 137 ]
   run -0 --separate-stderr "$bin/tlc-restart" list --json
   [ "$(jq -r '.[0].whole' <<<"$output")" = true ]
   run -7 bash -c "'$bin/tlc-restart' run --local '$(basename "$(job_directory)")' >again 2>err"
@@ -95,7 +94,7 @@ EOF
   start 5s 60 0.5 7
   until_true 60 has_taken 2
   kill -9 "$run_pid" "$(qemu_of "$run_pid")"
-  run finished
+  finished
   local newest image
   newest=$("$bin/tlc-restart" list --json | jq -r '.[0].sequence')
   image=$(job_directory)/$(printf %06d "$newest")/memory.h5
@@ -123,8 +122,8 @@ EOF
   done
   before=$(checkpoints_taken)
   until_true 60 has_taken $((before + 1))
-  run finished
-  [ "$status" = 7 ]
+  finished
+  [ "$code" = 7 ]
   one_life out 360
 }
 
@@ -157,7 +156,7 @@ EOF
   grep -q 'no checkpoint' err
   rm "$TEST_DIR/checkpoints/ballast"
   until_true 40 has_taken 2
-  run finished
-  [ "$status" = 7 ]
+  finished
+  [ "$code" = 7 ]
   one_life out 80
 }

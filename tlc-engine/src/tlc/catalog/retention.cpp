@@ -31,6 +31,7 @@ void sort_newest_first(std::vector<Checkpoint>& checkpoints_by_sequence) {
     }
     std::sort(order.rbegin(), order.rend());
     std::vector<Checkpoint> sorted;
+    sorted.reserve(order.size());
     for (const auto& entry : order)
         sorted.push_back(std::move(checkpoints_by_sequence[entry.second]));
     checkpoints_by_sequence = std::move(sorted);
