@@ -14,6 +14,31 @@ if [ -z "${TLC_CACHE:-}" ]; then
 fi
 SOURCES=$TLC_CACHE/qemu-source
 
+# The prefix only names where configuration would be; the binary can be anywhere. One that stays
+# the same lets ccache find what it compiled for another state of the series.
+OPTIONS=(
+    --prefix=/usr/local
+    --target-list=x86_64-softmmu
+    --without-default-features
+    --enable-system
+    --enable-kvm
+    --enable-tcg
+    --enable-slirp
+    --enable-linux-aio
+    --enable-linux-io-uring
+    --enable-zstd
+    --enable-attr
+    --enable-cap-ng
+    --enable-seccomp
+    --enable-pixman
+    --enable-fdt=system
+    --enable-trace-backends=log
+    --disable-docs
+    --disable-install-blobs
+    --disable-download
+    --firmwarepath=/usr/share/seabios:/usr/share/qemu:/usr/lib/ipxe/qemu
+)
+
 say() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
@@ -59,4 +84,18 @@ source_version() {
     "$branch" | "$branch".*) printf '%s\n' "$version" ;;
     *) die "$1 is QEMU $version; the patches are for $branch.x only. Name a $branch.x source." ;;
     esac
+}
+
+# Configure the source tree $1 for a build in $1/build.
+configure_qemu() {
+    local tree=$1
+    shift
+    if [ -d "$SOURCES/meson" ]; then
+        export PYTHONPATH=$SOURCES/meson/usr/lib/python3/dist-packages
+    fi
+    # What was compiled in another directory is as good.
+    export CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=$tree
+    mkdir "$tree/build"
+    # The python of a version manager would not see what Debian's packages provide.
+    (cd "$tree/build" && ../configure --python=/usr/bin/python3 "${OPTIONS[@]}" "$@")
 }

@@ -336,7 +336,6 @@ def proof_blockers(tools):
     cases = [
         (["-object", f"memory-backend-file,id=s,mem-path={shared},size=1M,share=on",
           "-device", "ivshmem-plain,memdev=s"], "ivshmem"),
-        (["-cpu", "qemu64,migratable=off,+invtsc"], "invtsc"),
         (["-object", "memory-backend-memfd,id=m,size=128M,share=on", "-machine", "memory-backend=m"],
          "share=off"),
         (["-object", f"memory-backend-file,id=m,mem-path={shared}2,size=128M,share=off",

@@ -39,6 +39,7 @@ field() { scontrol -o show job "$1" | grep -oE "(^| )$2=[^ ]*" | head -n 1 | cut
 ended() { [[ $(field "$1" JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY)$ ]]; }
 log_of() { echo "$TEST_DIR"/checkpoints/*-"$1"/tlc.log; }
 job_has_taken() { [ "$(checkpoints_in "$(log_of "$1")")" -ge "$2" ]; }
+has_booted() { grep -qs 'info booted' "$(log_of "$1")"; }
 show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
 
 @test "the script's exit code becomes the job's: 0, 7 and a signal" {
@@ -78,7 +79,7 @@ show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
 @test "a node dies before the first checkpoint: the job starts afresh and says so" {
   local job node
   job=$(submit --vm-checkpoint=1h job.sh 40 0.5 0)
-  until_true 60 grep -q 'info booted' "$(log_of "$job")" || { show "$job"; return 1; }
+  until_true 60 has_booted "$job" || { show "$job"; return 1; }
   sleep 3
   node=$(field "$job" NodeList)
   "$support/cluster" power-off "$node" --dir "$CLUSTER_DIR/cluster"
