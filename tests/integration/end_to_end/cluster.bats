@@ -87,7 +87,8 @@ show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
   show "$job"
   [ "$(field "$job" JobState)" = COMPLETED ]
   grep -q 'it starts afresh' "$TEST_DIR/job/job-$job.out"
-  one_life <(grep -v '^tlc-run:' "$TEST_DIR/job/job-$job.out") 40
+  grep -v '^tlc-run:' "$TEST_DIR/job/job-$job.out" >"$TEST_DIR/of-the-job"
+  one_life "$TEST_DIR/of-the-job" 40
   "$support/cluster" power-on "$node" --dir "$CLUSTER_DIR/cluster"
 }
 
