@@ -3,6 +3,7 @@
 """Proves the QEMU patch alone, with channel_peer.py as the engine.
 
 Usage: channel_proof.py QEMU [accel]    (QEMU: the patched qemu-system-x86_64)
+One file, since the proofs share the Vm class and are read side by side.
 Each proof prints "ok NAME" or "not ok NAME: why"; the exit code is 1 if one failed.
 """
 
