@@ -10,6 +10,7 @@ import array
 import ctypes
 import fcntl
 import json
+import mmap
 import os
 import select
 import socket
@@ -17,19 +18,26 @@ import struct
 import threading
 
 MAGIC = 0x31434C54
-VERSION = 1
+VERSION = 2
 HELLO, PAUSE, PAUSED, RESUME, RESUMED = 1, 2, 3, 4, 5
 LOAD_BEGIN, READY, LOAD_DEVICES, LOADED, ERROR = 6, 7, 8, 9, 15
+ARM, ARMED, TRACK, TRACKED, SYNC, SYNCED, RELEASE, RELEASED = 10, 11, 12, 13, 14, 16, 17, 18
+SYNC_HOLD = 1
 
 HEADER = struct.Struct("<IHHII")
 HELLO_HEAD = struct.Struct("<IIIIQ64s64s")
 HELLO_BLOCK = struct.Struct("<256sQQQQII")
 PAUSED_BODY = struct.Struct("<QQQII")
+SYNCED_BODY = struct.Struct("<QQQ")
 LOAD_BLOCK = struct.Struct("<256sQ")
 
 UFFDIO_WRITEPROTECT = 0xC018AA06
+UFFDIO_ZEROPAGE = 0xC020AA04
+UFFDIO_WAKE = 0x8010AA02
+UFFD_PAGEFAULT_FLAG_WP = 2
 UFFD_EVENT_PAGEFAULT = 0x12
 CLUSTER = 64 * 1024
+PAGE = 4096
 
 
 class PeerError(Exception):
@@ -43,6 +51,7 @@ class Block:
         name, self.host, self.used, self.maximum, self.page_size, self.flags, _ = raw
         self.id = name.split(b"\0", 1)[0].decode()
         self.protectable = bool(self.flags & 1)
+        self.missing = bool(self.flags & 2)
 
     def __repr__(self):
         return f"{self.id}: {self.used} bytes, flags {self.flags}"
@@ -51,7 +60,7 @@ class Block:
 class Hello:
     def __init__(self, payload):
         head = HELLO_HEAD.unpack_from(payload)
-        self.mode, self.page_size, count, self.pid, self.features = head[:5]
+        self.mode, self.page_size, count, self.pid, _ = head[:5]
         self.qemu_version, self.machine = (text.split(b"\0", 1)[0].decode() for text in head[5:])
         if len(payload) != HELLO_HEAD.size + count * HELLO_BLOCK.size:
             raise PeerError("HELLO has the wrong length")
@@ -137,12 +146,22 @@ class Memory:
 
     def __init__(self, pid):
         self.fd = os.open(f"/proc/{pid}/mem", os.O_RDWR)
+        self.pagemap = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY)
 
     def read(self, address, length):
         data = os.pread(self.fd, length, address)
         if len(data) != length:
             raise PeerError(f"only {len(data)} of {length} bytes could be read")
         return data
+
+    def read_present(self, address, length):
+        """As read(), but a page that was never touched is taken for zero and stays so."""
+        entries = os.pread(self.pagemap, length // PAGE * 8, address // PAGE * 8)
+        present = [entry for entry, in struct.iter_unpack("<Q", entries)]
+        if all(present):
+            return self.read(address, length)
+        return b"".join(self.read(address + i * PAGE, PAGE) if entry else bytes(PAGE)
+                        for i, entry in enumerate(present))
 
     def write(self, address, data):
         while data:
@@ -151,17 +170,19 @@ class Memory:
 
     def close(self):
         os.close(self.fd)
+        os.close(self.pagemap)
 
 
 class Pager:
-    """Copies write-protected memory while its owner runs, each cluster once."""
+    """Serves the faults of watched memory; from protect() on it copies, each cluster once."""
 
     def __init__(self, uffd, memory, blocks):
         self.uffd, self.memory, self.blocks = uffd, memory, blocks
         self.copies = {block.id: bytearray(block.used) for block in blocks}
         self.done = {block.id: set() for block in blocks}
         self.lock = threading.Lock()
-        self.faults = 0
+        self.protected = False
+        self.faults = self.missing = 0
         self.stop_read, self.stop_write = os.pipe()
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
@@ -171,9 +192,9 @@ class Pager:
             return
         start = cluster * CLUSTER
         length = min(CLUSTER, block.used - start)
-        self.copies[block.id][start:start + length] = self.memory.read(block.host + start, length)
+        self.copies[block.id][start:start + length] = self.memory.read_present(block.host + start, length)
         self.done[block.id].add(cluster)
-        unprotect(self.uffd, block.host + start, length)
+        write_protect(self.uffd, block.host + start, length, 0)
 
     def _serve(self):
         while True:
@@ -186,12 +207,26 @@ class Pager:
                 continue
             if message[0] != UFFD_EVENT_PAGEFAULT:
                 raise PeerError(f"userfaultfd event {message[0]} came")
-            address = struct.unpack_from("<Q", message, 16)[0]
+            flags, address = struct.unpack_from("<QQ", message, 8)
             with self.lock:
-                self.faults += 1
-                for block in self.blocks:
-                    if block.host <= address < block.host + block.used:
-                        self._copy(block, (address - block.host) // CLUSTER)
+                self._serve_one(address, bool(flags & UFFD_PAGEFAULT_FLAG_WP))
+
+    def _serve_one(self, address, write):
+        for block in self.blocks:
+            if block.host <= address < block.host + block.used and self.protected:
+                self._copy(block, (address - block.host) // CLUSTER)
+        if write:
+            self.faults += 1
+        else:
+            self.missing += 1
+            zero_page(self.uffd, address & -PAGE)
+
+    def protect(self):
+        """In the pause: what memory holds now is what the copies will be."""
+        with self.lock:
+            for block in self.blocks:
+                write_protect(self.uffd, block.host, block.used, 1)
+            self.protected = True
 
     def sweep(self):
         for block in self.blocks:
@@ -206,8 +241,15 @@ class Pager:
         os.close(self.stop_write)
 
 
-def unprotect(uffd, address, length):
-    fcntl.ioctl(uffd, UFFDIO_WRITEPROTECT, struct.pack("<QQQ", address, length, 0))
+def write_protect(uffd, address, length, on):
+    fcntl.ioctl(uffd, UFFDIO_WRITEPROTECT, struct.pack("<QQQ", address, length, on))
+
+
+def zero_page(uffd, address):
+    try:
+        fcntl.ioctl(uffd, UFFDIO_ZEROPAGE, struct.pack("<QQQq", address, PAGE, 0, 0))
+    except FileExistsError:  # somebody else touched it, too: only wake this one
+        fcntl.ioctl(uffd, UFFDIO_WAKE, struct.pack("<QQ", address, PAGE))
 
 
 def save(channel, in_pause=None):
@@ -216,15 +258,18 @@ def save(channel, in_pause=None):
     in_pause(hello, memory) is called while the VM is paused.
     """
     hello = Hello(channel.expect(HELLO)[0])
-    channel.send(PAUSE)
-    body, fds = channel.expect(PAUSED)
-    uffd, memfd = fds
-    length, began, protected, was_running, _ = PAUSED_BODY.unpack(body)
-    image = Image()
-    image.was_running, image.pause_ns = bool(was_running), protected - began
+    channel.send(ARM)
+    uffd = channel.expect(ARMED)[1][0]
     memory = Memory(hello.pid)
     pager = Pager(uffd, memory, [block for block in hello.blocks if block.protectable])
+    image = Image()
+    memfd = -1
     try:
+        channel.send(PAUSE)
+        body, (memfd,) = channel.expect(PAUSED)
+        length, began, stopped, was_running, _ = PAUSED_BODY.unpack(body)
+        image.was_running, image.pause_ns = bool(was_running), stopped - began
+        pager.protect()
         image.devices = os.pread(memfd, length, 0)
         for block in hello.blocks:
             if not block.protectable:
@@ -239,8 +284,47 @@ def save(channel, in_pause=None):
         pager.close()
         memory.close()
         os.close(uffd)
-        os.close(memfd)
+        if memfd >= 0:
+            os.close(memfd)
     return hello, image, pager.faults
+
+
+class DirtyLog:
+    """QEMU's record of written pages; begins with TRACK, after HELLO."""
+
+    def __init__(self, channel, hello):
+        self.channel, self.hello = channel, hello
+        channel.send(TRACK, struct.pack("<II", 0, 0))
+        body, (fd,) = channel.expect(TRACKED)
+        self.length, = struct.unpack("<Q", body)
+        if self.length != os.fstat(fd).st_size:
+            raise PeerError("TRACKED tells another length than the bitmap has")
+        self.map = mmap.mmap(fd, self.length)
+        os.close(fd)
+
+    def sync(self, hold=False):
+        """The pages written since the last time, as {block id: set of page numbers}.
+
+        Only for a test are bits taken without care for QEMU setting others: it sets none between syncs.
+        """
+        self.channel.send(SYNC, struct.pack("<II", SYNC_HOLD if hold else 0, 0))
+        new, began, ended = SYNCED_BODY.unpack(self.channel.expect(SYNCED)[0])
+        if began > ended:
+            raise PeerError("SYNCED ends before it begins")
+        pages, at = {}, 0
+        for block in self.hello.blocks:
+            words = (block.used // PAGE + 63) // 64
+            bits = int.from_bytes(self.map[at:at + 8 * words], "little")
+            pages[block.id] = {i for i in range(64 * words) if bits >> i & 1} if bits else set()
+            at += 8 * words
+        self.map[:] = bytes(self.length)
+        if new != sum(map(len, pages.values())):
+            raise PeerError("SYNCED tells another number of pages than the bitmap has")
+        return pages
+
+    def release(self):
+        self.channel.send(RELEASE)
+        self.channel.expect(RELEASED)
 
 
 def load_begin(image):

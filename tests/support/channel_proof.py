@@ -3,7 +3,6 @@
 """Proves the QEMU patch alone, with channel_peer.py as the engine.
 
 Usage: channel_proof.py QEMU [accel]    (QEMU: the patched qemu-system-x86_64)
-One file, since the proofs share the Vm class and are read side by side.
 Each proof prints "ok NAME" or "not ok NAME: why"; the exit code is 1 if one failed.
 """
 
@@ -18,149 +17,7 @@ import time
 import traceback
 
 import channel_peer as peer
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-FIRST, END = 1 << 20, 65 << 20
-FIRMWARE = [path for path in ("/usr/share/seabios", "/usr/share/qemu", "/usr/lib/ipxe/qemu")
-            if os.path.isdir(path)]
-
-
-def build_guest(directory):
-    object_file, image = f"{directory}/guest.o", f"{directory}/guest.bin"
-    subprocess.run(["as", "--32", "-o", object_file, f"{HERE}/counter_guest.S"], check=True)
-    subprocess.run(["ld", "-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary",
-                    "-o", image, object_file], check=True)
-    return image
-
-
-class Vm:
-    """A QEMU with the counting guest; a context manager that ends it."""
-
-    count = 0
-
-    def __init__(self, tools, *extra, incoming=False, memory="128", **process):
-        Vm.count += 1
-        self.tools = tools
-        self.base = f"{tools.directory}/vm{Vm.count}"
-        self.passes_file = self.base + ".passes"
-        disk = self.base + ".img"
-        shutil.copy(tools.guest, disk)
-        os.truncate(disk, 1 << 20)
-        command = [tools.qemu, "-accel", tools.accel, "-m", memory, "-nodefaults", "-no-user-config",
-                   "-display", "none", "-qmp", f"unix:{self.base}.qmp,server=on,wait=off",
-                   "-drive", f"file={disk},format=raw,if=none,id=boot",
-                   "-device", "virtio-blk-pci,drive=boot,bootindex=1",
-                   "-debugcon", f"file:{self.passes_file}", *extra]
-        for path in FIRMWARE:
-            command += ["-L", path]
-        if incoming:
-            command += ["-incoming", "defer"]
-        if "user" in process:
-            os.chown(disk, process["user"], process["user"])
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE,
-                                        preexec_fn=peer.die_with_parent, **process)
-        for _ in range(200):
-            if os.path.exists(self.base + ".qmp"):
-                break
-            time.sleep(0.05)
-        self.qmp = peer.Qmp(self.base + ".qmp")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-        self.qmp.close()
-
-    def passes(self):
-        return os.path.getsize(self.passes_file)
-
-    def wait_passes(self, more, seconds=90):
-        goal, end = self.passes() + more, time.monotonic() + seconds
-        while self.passes() < goal:
-            check(time.monotonic() < end, f"the guest made no {more} passes in {seconds} s")
-            time.sleep(0.01)
-
-    def state(self):
-        return self.qmp.command("query-status")["status"]
-
-    def wait_tlc(self, status, seconds=10):
-        end = time.monotonic() + seconds
-        while self.qmp.command("query-tlc")["status"] != status:
-            check(time.monotonic() < end, f"query-tlc did not come to '{status}'")
-            time.sleep(0.01)
-        return self.qmp.command("query-tlc")
-
-    def begin(self, command, **arguments):
-        """The listener's end of a new channel after x-tlc-save or x-tlc-load."""
-        listener = peer.Listener(f"{self.base}.{time.monotonic_ns()}.sock")
-        try:
-            os.chmod(listener.path, 0o777)
-            self.qmp.command(command, channel=listener.path, **arguments)
-            return listener.accept()
-        finally:
-            listener.close()
-
-    def save(self, in_pause=None, **arguments):
-        channel = self.begin("x-tlc-save", **arguments)
-        result = peer.save(channel, in_pause)
-        channel.close()
-        check("error" not in self.wait_tlc("none"), "query-tlc tells an error after a good save")
-        return result
-
-    def load(self, image, before_resume=None):
-        channel = self.begin("x-tlc-load")
-        ready = peer.load(channel, image, before_resume)
-        channel.close()
-        self.wait_tlc("none")
-        return ready
-
-
-class Tools:
-    def __init__(self, qemu, accel, directory):
-        self.qemu, self.accel, self.directory = qemu, accel, directory
-        self.guest = build_guest(directory)
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, message):
-    if not condition:
-        raise Failed(message)
-
-
-def refused(action, *words):
-    """action must raise PeerError with all of words in its text."""
-    try:
-        action()
-    except peer.PeerError as error:
-        for word in words:
-            check(word in str(error), f"'{word}' is not in '{error}'")
-        return str(error)
-    raise Failed("it was not refused")
-
-
-def counters(data):
-    """The guest's counters in a copy of its RAM."""
-    return [struct.unpack_from("<I", data, at)[0] for at in range(FIRST, END, 4096)]
-
-
-def one_moment(values):
-    """True if these counters can be one moment: n+1 up to some page, n behind it."""
-    return values == sorted(values, reverse=True) and values[0] - values[-1] <= 1
-
-
-def ram_now(hello, name="pc.ram"):
-    memory = peer.Memory(hello.pid)
-    try:
-        block = next(block for block in hello.blocks if block.id == name)
-        return memory.read(block.host, block.used)
-    finally:
-        memory.close()
+from channel_vm import (Failed, Tools, Vm, check, counters, one_moment, ram_now, refused)
 
 
 def proof_save_load_save(tools):
@@ -169,7 +26,7 @@ def proof_save_load_save(tools):
 
     def remember(hello, memory):
         for block in hello.blocks:
-            paused[block.id] = memory.read(block.host, block.used)
+            paused[block.id] = memory.read_present(block.host, block.used)
 
     with Vm(tools) as vm:
         vm.wait_passes(50)
@@ -211,7 +68,7 @@ def proof_save_twenty_times(tools):
             check(one_moment(counters(image.blocks["pc.ram"])), "an image mixes two moments")
             pauses.append(image.pause_ns)
         vm.wait_passes(5)
-        print(f"# pause begins to RAM protected: median {sorted(pauses)[10] / 1e6:.2f} ms,"
+        print(f"# pause begins to device state saved: median {sorted(pauses)[10] / 1e6:.2f} ms,"
               f" longest {max(pauses) / 1e6:.2f} ms")
         left = os.listdir(f"/proc/{vm.process.pid}/fd")
         kinds = [os.readlink(f"/proc/{vm.process.pid}/fd/{fd}") for fd in left]
@@ -272,6 +129,75 @@ def proof_peer_gone(tools):
         vm.save()
 
 
+def proof_dirty_log(tools):
+    """The log has every page that was written, and nearly no other."""
+    with Vm(tools) as vm:
+        vm.wait_passes(5)
+        channel = vm.begin("x-tlc-save")
+        hello = peer.Hello(channel.expect(peer.HELLO)[0])
+        log = peer.DirtyLog(channel, hello)
+        log.sync(hold=True)
+        check(vm.state() == "finish-migrate", f"the held VM is '{vm.state()}'")
+        for round in range(2):
+            before = ram_now(hello)
+            log.release()
+            vm.wait_passes(3)
+            partly = log.sync() if round == 1 else {}
+            dirty = log.sync(hold=True)
+            after = ram_now(hello)
+            pages = dirty["pc.ram"] | partly.get("pc.ram", set())
+            changed = {at // peer.PAGE for at in range(0, len(before), peer.PAGE)
+                       if before[at:at + peer.PAGE] != after[at:at + peer.PAGE]}
+            print(f"# {len(changed)} pages changed, {len(pages)} in the log")
+            check(len(changed) >= 16384, "the guest has not written all of its pages")
+            check(changed <= pages, f"{len(changed - pages)} changed pages are not in the log")
+            check(len(pages) <= len(changed) + 256, "the log has many pages that did not change")
+        log.release()
+        log.sync(hold=True)
+        # Stopped already: the pause needs no second stop, and its own sync finds nothing.
+        channel.send(peer.PAUSE)
+        _, (memfd,) = channel.expect(peer.PAUSED)
+        os.close(memfd)
+        check(not any(log.map[:]), "pages are dirty although the VM stood still")
+        channel.send(peer.RESUME)
+        channel.expect(peer.RESUMED)
+        channel.close()
+        vm.wait_tlc("none")
+        check(vm.state() == "running", "the VM does not run after the save")
+        vm.wait_passes(5)
+        vm.save()
+
+
+def proof_dirty_log_gone(tools):
+    """An engine that goes while it holds the VM leaves it running, and the log is off."""
+    with Vm(tools) as vm:
+        vm.wait_passes(5)
+        for hold in (False, True):
+            channel = vm.begin("x-tlc-save")
+            log = peer.DirtyLog(channel, peer.Hello(channel.expect(peer.HELLO)[0]))
+            log.sync(hold)
+            channel.close()
+            check("error" in vm.wait_tlc("none"), "no error after the engine has gone")
+            check(vm.state() == "running", "the VM does not run after the engine held it")
+            vm.wait_passes(5)
+        for again in (peer.TRACK, peer.SYNC):
+            channel = vm.begin("x-tlc-save")
+            log = peer.DirtyLog(channel, peer.Hello(channel.expect(peer.HELLO)[0]))
+            log.sync(hold=True)
+            channel.send(again, bytes(8))
+            refused(channel.receive, "not allowed")
+            channel.close()
+            vm.wait_tlc("none")
+            vm.wait_passes(5)
+        vm.qmp.command("stop")
+        vm.qmp.command("migrate", uri=f"file:{vm.base}.migration")
+        end = time.monotonic() + 60
+        while vm.qmp.command("query-migrate")["status"] not in ("completed", "failed"):
+            check(time.monotonic() < end, "a migration after the log does not end")
+            time.sleep(0.1)
+        check(vm.qmp.command("query-migrate")["status"] == "completed", "a migration after the log fails")
+
+
 def proof_peer_killed(tools):
     """A kill -9 of an engine process that holds the userfaultfd frees the VM."""
     for resume in (False, True):
@@ -284,9 +210,14 @@ def proof_peer_killed(tools):
                 listener = peer.Listener(path)
                 os.write(pipe_write, b"l")
                 channel = listener.accept()
-                channel.expect(peer.HELLO)
+                hello = peer.Hello(channel.expect(peer.HELLO)[0])
+                channel.send(peer.ARM)
+                uffd = channel.expect(peer.ARMED)[1][0]
                 channel.send(peer.PAUSE)
                 channel.expect(peer.PAUSED)
+                for block in hello.blocks:
+                    if block.protectable:
+                        peer.write_protect(uffd, block.host, block.used, 1)
                 if resume:
                     channel.send(peer.RESUME)
                 os.write(pipe_write, b"p")
@@ -363,11 +294,15 @@ def proof_bad_messages(tools):
     """A peer that breaks the protocol is told so, and the VM runs on."""
     bad = [
         dict(kind=peer.PAUSE, magic=1),
-        dict(kind=peer.PAUSE, version=2),
+        dict(kind=peer.PAUSE, version=1),
         dict(kind=99),
         dict(kind=peer.PAUSE, payload=b"xx"),
         dict(kind=peer.ERROR, length=1 << 30),
         dict(kind=peer.RESUME),
+        dict(kind=peer.RELEASE),
+        dict(kind=peer.TRACK, payload=b"shrt"),
+        dict(kind=peer.SYNC, payload=bytes(8)),
+        dict(kind=peer.ARMED),
         dict(kind=peer.LOAD_BEGIN, payload=struct.pack("<II", 0, 0)),
         dict(kind=peer.PAUSE, fds=[0]),
         dict(kind=peer.ERROR, payload=b"no space left"),
@@ -518,7 +453,12 @@ def proof_ordinary_user(tools):
     identity = dict(user=65534, group=65534, extra_groups=[])
     with Vm(tools, **identity) as vm:
         vm.wait_passes(5)
-        print("#", refused(lambda: vm.begin("x-tlc-save"), "/dev/userfaultfd", "vm.unprivileged_userfaultfd"))
+        channel = vm.begin("x-tlc-save")
+        channel.expect(peer.HELLO)
+        channel.send(peer.ARM)
+        print("#", refused(channel.receive, "/dev/userfaultfd", "vm.unprivileged_userfaultfd"))
+        channel.close()
+        vm.wait_tlc("none")
         check(not [e for e in vm.qmp.events if e["event"] == "STOP"], "the VM was paused")
     if not os.path.exists("/dev/userfaultfd"):
         print("# this kernel has no /dev/userfaultfd to pass")

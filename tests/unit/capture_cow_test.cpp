@@ -12,75 +12,20 @@
 #include <random>
 
 #include "capture_guest.hpp"
+#include "capture_image.hpp"
 
 namespace tlc {
 namespace {
 
 using namespace std::chrono_literals;
 using test::BlockKind;
+using test::from_environment;
 using test::GuestSpec;
 using test::HoleMode;
+using test::Image;
 using test::TestGuest;
+using test::TestSink;
 using testing::HasSubstr;
-
-unsigned from_environment(const char* name, unsigned otherwise) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(value, nullptr, 10));
-}
-
-// What all sinks of a capture got.
-class Image {
-  public:
-    explicit Image(const std::vector<GuestBlock>& blocks) {
-        for (const GuestBlock& b : blocks) {
-            content_.emplace_back(b.length);
-            seen_.push_back(std::make_unique<std::atomic<unsigned>[]>(b.length / guest_page));
-        }
-    }
-    Status add(uint32_t block, uint64_t first, std::span<const std::byte> data) {
-        if (block >= content_.size() || data.empty() || data.size() % guest_page != 0 ||
-            data.size() > sink_bytes || first * guest_page + data.size() > content_[block].size())
-            return fail("bad run of pages");
-        for (uint64_t p = 0; p < data.size() / guest_page; ++p)
-            if (seen_[block][first + p]++ != 0)
-                return fail("page {} of block {} came twice", first + p, block);
-        std::memcpy(content_[block].data() + first * guest_page, data.data(), data.size());
-        return {};
-    }
-    // The first page that differs from the reference, as text; empty: none.
-    std::string difference(const TestGuest& guest) const {
-        for (size_t i = 0; i < content_.size(); ++i)
-            for (size_t p = 0; p < content_[i].size() / guest_page; ++p)
-                if (std::memcmp(content_[i].data() + p * guest_page, guest.reference(i) + p * guest_page,
-                                guest_page) != 0)
-                    return fmt::format("block {} page {} of {}, seen {}", i, p,
-                                       content_[i].size() / guest_page, seen_[i][p].load());
-        return "";
-    }
-    uint64_t seen() const {
-        uint64_t sum = 0;
-        for (size_t i = 0; i < content_.size(); ++i)
-            for (size_t p = 0; p < content_[i].size() / guest_page; ++p)
-                sum += seen_[i][p];
-        return sum;
-    }
-
-  private:
-    std::vector<std::vector<std::byte>> content_;
-    std::vector<std::unique_ptr<std::atomic<unsigned>[]>> seen_;
-};
-
-struct TestSink : PageSink {
-    explicit TestSink(Image& to) : image(to) {}
-    Status pages(uint32_t block, uint64_t first_page, std::span<const std::byte> data) override {
-        if (delay.count() > 0) std::this_thread::sleep_for(delay);
-        if (fail_after-- == 0) return fail(ErrorKind::no_space, "disk full");
-        return image.add(block, first_page, data);
-    }
-    Image& image;
-    std::chrono::microseconds delay{0};
-    int64_t fail_after = -1;
-};
 
 struct Scenario {
     GuestSpec guest;
@@ -103,6 +48,7 @@ Scenario random_scenario(std::mt19937& random) {
     s.options.buffer_bytes = s.options.cluster_bytes * pick(2, 12) + pick(0, 4095);
     s.options.fault_threads = static_cast<unsigned>(pick(1, 3));
     s.options.sweep_threads = static_cast<unsigned>(pick(1, 3));
+    s.options.adaptive = pick(0, 3) > 0;
     s.workers = static_cast<unsigned>(pick(1, 3));
     if (pick(0, 1) == 1) s.delay = std::chrono::microseconds(pick(1, 300));
     return s;
@@ -119,9 +65,7 @@ class Running {
         }
         auto memory = GuestMemory::open(guest.pid(), guest.blocks());
         if (!memory) throw std::runtime_error(memory.error().message);
-        if (s.guest.holes == HoleMode::populated)
-            if (auto populated = memory->populate(); !populated)
-                throw std::runtime_error(populated.error().message);
+        protects_unpopulated = s.guest.holes == HoleMode::marks;
         std::vector<PageSink*> sinks;
         for (const auto& sink : sinks_)
             sinks.push_back(sink.get());
@@ -132,15 +76,20 @@ class Running {
         capture = std::move(*prepared);
     }
     Status start() {
-        Fd userfaultfd = guest.protect();
+        Fd userfaultfd = guest.arm();
         if (!userfaultfd) return fail("the test guest gave no userfaultfd");
-        auto started = capture->start(std::move(userfaultfd));
+        TLC_TRY(capture->arm(std::move(userfaultfd), protects_unpopulated));
+        std::this_thread::sleep_for(before_pause);
+        if (!guest.pause()) return fail("the test guest is gone");
+        auto done = capture->in_pause();
         guest.resume();
-        return started;
+        return done;
     }
 
     TestGuest guest;
     Image image;
+    std::chrono::microseconds before_pause{0}; // after protection
+    bool protects_unpopulated = false;
 
   private:
     std::vector<std::unique_ptr<TestSink>> sinks_;
@@ -162,10 +111,14 @@ class CowCaptureTest : public testing::Test {
 TEST_F(CowCaptureTest, ImageIsTheMemoryAtThePause) {
     CaptureCounters sum;
     for (unsigned round = 0; round < rounds_; ++round) {
-        SCOPED_TRACE(fmt::format("round {}", round));
         const Scenario scenario = random_scenario(random_);
+        SCOPED_TRACE(fmt::format("round {}, holes {}, kind {}, adaptive {}", round,
+                                 static_cast<int>(scenario.guest.holes),
+                                 static_cast<int>(scenario.guest.blocks[0].kind), scenario.options.adaptive));
         Running r(scenario);
-        ASSERT_TRUE(r.start());
+        r.before_pause = std::chrono::microseconds(random_() % 2 * (random_() % 3000));
+        const auto started = r.start();
+        ASSERT_TRUE(started) << started.error().message;
         const auto counters = r.capture->wait();
         ASSERT_TRUE(counters) << counters.error().message;
         ASSERT_EQ(r.image.difference(r.guest), "");
@@ -176,16 +129,19 @@ TEST_F(CowCaptureTest, ImageIsTheMemoryAtThePause) {
         EXPECT_TRUE(r.guest.goes_on());
         EXPECT_TRUE(r.guest.finish());
         sum.faults += counters->faults;
+        sum.exposed_bytes += counters->exposed_bytes;
         sum.pages_untouched += counters->pages_untouched;
         sum.clusters_by_fault += counters->clusters_by_fault;
         sum.clusters_by_sweep += counters->clusters_by_sweep;
     }
-    fmt::print("faults {}, clusters by fault {}, by sweep {}, pages untouched {}\n", sum.faults,
-               sum.clusters_by_fault, sum.clusters_by_sweep, sum.pages_untouched);
+    fmt::print("faults {}, clusters by fault {}, by sweep {}, pages untouched {}, exposed {} KiB\n",
+               sum.faults, sum.clusters_by_fault, sum.clusters_by_sweep, sum.pages_untouched,
+               sum.exposed_bytes >> 10);
     if (rounds_ >= 40) {
         EXPECT_GT(sum.clusters_by_fault, 0U);
         EXPECT_GT(sum.clusters_by_sweep, 0U);
         EXPECT_GT(sum.pages_untouched, 0U);
+        EXPECT_GT(sum.exposed_bytes, 0U);
     }
 }
 
@@ -272,17 +228,31 @@ TEST_F(CowCaptureTest, CancelAndAbandon) {
         r.capture.reset(); // never waited for
         EXPECT_TRUE(r.guest.goes_on());
     }
-    Running r(scenario); // never started
-    EXPECT_FALSE(r.capture->wait());
+    {
+        Running r(scenario); // never armed
+        EXPECT_FALSE(r.capture->wait());
+    }
+    {
+        Running r(scenario); // no pause after all
+        ASSERT_TRUE(r.capture->arm(r.guest.arm(), false));
+        EXPECT_TRUE(r.guest.goes_on());
+        EXPECT_FALSE(r.capture->wait());
+        EXPECT_TRUE(r.guest.goes_on());
+    }
+    Running r(scenario);
+    ASSERT_TRUE(r.capture->arm(r.guest.arm(), false));
+    r.capture.reset(); // the same, and never waited for
+    EXPECT_TRUE(r.guest.goes_on());
 }
 
-TEST_F(CowCaptureTest, BadDescriptorIsAnErrorOfStart) {
+TEST_F(CowCaptureTest, BadDescriptorIsAnErrorOfArm) {
     Scenario scenario;
     scenario.guest.blocks = {{BlockKind::anonymous, 10}};
     Running r(scenario);
-    EXPECT_FALSE(r.capture->start(Fd()));
+    EXPECT_FALSE(r.capture->arm(Fd(), true));
+    EXPECT_FALSE(r.capture->in_pause());
     EXPECT_FALSE(r.capture->wait());
-    EXPECT_FALSE(r.capture->start(Fd()));
+    EXPECT_FALSE(r.capture->arm(Fd(), true));
 }
 
 TEST_F(CowCaptureTest, PrepareChecksItsOptions) {

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -108,6 +109,7 @@ Fd receive_byte(int socket, char& c) {
 struct TestGuest::Control {
     uint64_t address[16] = {};
     std::atomic<uint64_t> writes[most_writers] = {};
+    std::atomic<uint64_t> dirtied = 0;
 };
 
 std::string unsupported(HoleMode holes) {
@@ -171,11 +173,33 @@ std::vector<GuestBlock> TestGuest::blocks() const {
     return out;
 }
 
-Fd TestGuest::protect() {
-    send_byte(socket_.get(), 'P', -1);
+Fd TestGuest::arm() {
+    send_byte(socket_.get(), 'A', -1);
     char answer = 0;
     return receive_byte(socket_.get(), answer);
 }
+
+bool TestGuest::pause() {
+    send_byte(socket_.get(), 'P', -1);
+    char answer = 0;
+    receive_byte(socket_.get(), answer);
+    return answer == 'H';
+}
+
+Fd TestGuest::track() {
+    send_byte(socket_.get(), 'L', -1);
+    char answer = 0;
+    return receive_byte(socket_.get(), answer);
+}
+
+bool TestGuest::sync(bool hold) {
+    send_byte(socket_.get(), hold ? 'T' : 'S', -1);
+    char answer = 0;
+    receive_byte(socket_.get(), answer);
+    return answer == 'D';
+}
+
+uint64_t TestGuest::dirtied() const { return control_->dirtied; }
 
 void TestGuest::resume() { send_byte(socket_.get(), 'R', -1); }
 
@@ -215,6 +239,12 @@ void TestGuest::child() {
     std::atomic<bool> hold{false};
     std::atomic<bool> end{false};
     std::atomic<unsigned> held{0};
+    std::vector<uint64_t> first{0}; // word of each block in the log, and the end
+    for (const auto& b : spec_.blocks)
+        first.push_back(first.back() + (b.pages + 63) / 64);
+    std::vector<std::atomic<uint64_t>> log(first.back());
+    std::atomic<bool> logging{false};
+    uint64_t* bitmap = nullptr;
     const auto write = [&](unsigned self) {
         std::mt19937 dice(spec_.seed * 31 + self);
         while (!end) {
@@ -236,6 +266,8 @@ void TestGuest::child() {
                     dice.discard(std::to_integer<unsigned>(*static_cast<volatile std::byte*>(at)) % 2);
                 else
                     std::memset(at, static_cast<int>(dice()), 64);
+                // After the write: a log taken in between must not lose it.
+                if (logging && how != 1) log[first[i] + page / 64].fetch_or(uint64_t{1} << page % 64);
             }
             if (++control_->writes[self] % 32 == 0)
                 std::this_thread::sleep_for(std::chrono::microseconds(20));
@@ -246,44 +278,79 @@ void TestGuest::child() {
         threads.emplace_back(write, w);
     send_byte(socket_.get(), 'B', -1);
 
-    const auto protect = [&] {
-        hold = true;
-        while (held < spec_.writers)
-            std::this_thread::yield();
-        const Fd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-        require(pagemap.valid(), "pagemap");
+    const auto arm = [&] {
         uint64_t features = 0;
         const Fd fd = make_userfaultfd(spec_.holes, features);
         require(fd.valid(), "userfaultfd");
         for (size_t i = 0; i < memory.size(); ++i) {
             const auto& b = spec_.blocks[i];
-            const bool anonymous = b.kind != BlockKind::shared;
+            if (b.kind == BlockKind::rom) continue;
+            uffdio_register area{};
+            area.range = {reinterpret_cast<uintptr_t>(memory[i]), b.pages * guest_page};
+            area.mode = UFFDIO_REGISTER_MODE_WP;
+            if (b.kind != BlockKind::shared && spec_.holes == HoleMode::missing)
+                area.mode |= UFFDIO_REGISTER_MODE_MISSING;
+            require(::ioctl(fd.get(), UFFDIO_REGISTER, &area) == 0, "register");
+        }
+        send_byte(socket_.get(), 'U', fd.get());
+    };
+    const auto track = [&] {
+        const Fd shared(::memfd_create("log", MFD_CLOEXEC));
+        const size_t bytes = log.size() * sizeof(uint64_t);
+        require(shared.valid() && ::ftruncate(shared.get(), static_cast<off_t>(bytes)) == 0, "log");
+        bitmap = static_cast<uint64_t*>(
+            ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, shared.get(), 0));
+        require(bitmap != MAP_FAILED, "log");
+        logging = true;
+        send_byte(socket_.get(), 'L', shared.get());
+    };
+    const auto stop_writers = [&] {
+        hold = true;
+        while (held < spec_.writers)
+            std::this_thread::yield();
+    };
+    const auto sync = [&] {
+        for (size_t i = 0; bitmap != nullptr && i < log.size(); ++i) {
+            const uint64_t bits = log[i].exchange(0);
+            if (bits == 0) continue;
+            std::atomic_ref<uint64_t>(bitmap[i]).fetch_or(bits);
+            control_->dirtied += static_cast<unsigned>(std::popcount(bits));
+        }
+    };
+    const auto pause = [&] {
+        stop_writers();
+        sync();
+        const Fd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+        require(pagemap.valid(), "pagemap");
+        for (size_t i = 0; i < memory.size(); ++i) {
+            const auto& b = spec_.blocks[i];
             for (uint64_t p = 0; p < b.pages; ++p) { // a look at a hole would fill it
                 uint64_t entry = 1;
                 const auto address = reinterpret_cast<uintptr_t>(memory[i]) / guest_page + p;
-                if (anonymous)
+                if (b.kind != BlockKind::shared)
                     require(::pread(pagemap.get(), &entry, 8, static_cast<off_t>(address * 8)) == 8,
                             "pagemap");
                 if (entry != 0)
                     std::memcpy(references_[i] + p * guest_page, memory[i] + p * guest_page, guest_page);
             }
-            if (b.kind == BlockKind::rom) continue;
-            uffdio_register area{};
-            area.range = {reinterpret_cast<uintptr_t>(memory[i]), b.pages * guest_page};
-            area.mode = UFFDIO_REGISTER_MODE_WP;
-            if (anonymous && spec_.holes == HoleMode::missing) area.mode |= UFFDIO_REGISTER_MODE_MISSING;
-            require(::ioctl(fd.get(), UFFDIO_REGISTER, &area) == 0, "register");
-            uffdio_writeprotect request{};
-            request.range = area.range;
-            request.mode = UFFDIO_WRITEPROTECT_MODE_WP;
-            require(::ioctl(fd.get(), UFFDIO_WRITEPROTECT, &request) == 0, "write-protect");
         }
-        send_byte(socket_.get(), 'U', fd.get());
+        send_byte(socket_.get(), 'H', -1);
     };
     for (char command = 0;;) {
         receive_byte(socket_.get(), command);
-        if (command == 'P') protect();
-        if (command == 'R') hold = false;
+        if (command == 'A') arm();
+        if (command == 'P') pause();
+        if (command == 'L') track();
+        if (command == 'T') stop_writers();
+        if (command == 'S' || command == 'T') {
+            sync();
+            send_byte(socket_.get(), 'D', -1);
+        }
+        if (command == 'R') {
+            hold = false;
+            while (held > 0) // or the next hold would count a writer that is on its way
+                std::this_thread::yield();
+        }
         if (command == 'Q' || command == 0) break;
     }
     end = true;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A stand-in for QEMU: a forked process that owns memory, writes to it from several threads, and on request
-// holds them, keeps a reference copy in shared memory, write-protects everything and hands over its
-// userfaultfd.
+// hands over a userfaultfd of its memory, holds the writers and keeps a reference copy in shared memory.
 #pragma once
 
 #include <tlc/base/fd.hpp>
@@ -43,10 +42,16 @@ class TestGuest {
     pid_t pid() const { return pid_; }
     int socket() const { return socket_.get(); }
     std::vector<GuestBlock> blocks() const;
-    Fd protect();  // "pause": the userfaultfd
+    Fd arm();      // the userfaultfd, registered; nothing is protected yet
+    bool pause();  // writers are held, the reference is the memory as it is now
     void resume(); // writers go on
+    // The dirty log: a memfd laid out as DirtyBitmap says; sync(true) holds the writers first. Once it is on,
+    // pause() brings it up to date, too.
+    Fd track();
+    bool sync(bool hold);
     uint64_t writes() const;
-    bool goes_on() const; // every writer gets further, within some seconds
+    uint64_t dirtied() const; // pages that went into the log, each counted once a sync
+    bool goes_on() const;     // every writer gets further, within some seconds
     void kill();
     bool finish(); // ends it, true when it ended well
     const std::byte* reference(size_t block) const { return references_[block]; }

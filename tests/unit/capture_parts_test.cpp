@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/capture/cluster_map.hpp>
+#include <tlc/capture/fault_span.hpp>
 #include <tlc/capture/slot_pool.hpp>
 
 #include <gmock/gmock.h>
@@ -51,16 +52,68 @@ TEST(ClusterMap, OneClaimerAndOneLast) {
     EXPECT_TRUE(map.set_saved({0, 2, 1}));
 }
 
+std::optional<uint32_t> one_for_fault(SlotPool& pool) {
+    uint32_t slot = 0;
+    if (!pool.acquire_for_fault({&slot, 1})) return std::nullopt;
+    return slot;
+}
+
+TEST(ClusterMap, StretchesFollowAddressesAndClaimsGrowAroundAFault) {
+    constexpr uint64_t span = 4 * 65536;
+    // The block begins one cluster after an aligned address and ends within a stretch.
+    ClusterMap map({{"a", 0x10000000 + 65536, 8 * 65536, 4096, true, false}}, 65536);
+    const auto expect_run = [](const ClusterRun& run, uint64_t first, uint64_t count) {
+        EXPECT_EQ(run.first, first);
+        EXPECT_EQ(run.count, count);
+    };
+    expect_run(map.stretch({0, 0, 1}, span), 0, 3);
+    expect_run(map.stretch({0, 2, 1}, span), 0, 3);
+    expect_run(map.stretch({0, 3, 1}, span), 3, 4);
+    expect_run(map.stretch({0, 7, 1}, span), 7, 1);
+    expect_run(map.stretch({0, 5, 1}, 4096), 5, 1);
+    ASSERT_TRUE(map.claim(0, 3));
+    expect_run(map.claim_around({0, 5, 1}, map.stretch({0, 5, 1}, span), 8), 4, 3);
+    expect_run(map.claim_around({0, 5, 1}, map.stretch({0, 5, 1}, span), 8), 5, 0);
+    expect_run(map.claim_around({0, 1, 1}, map.stretch({0, 1, 1}, span), 2), 0, 2);
+}
+
+TEST(ClusterMap, ExposedRunsAreFound) {
+    ClusterMap map({{"a", 0x10000000, 8 * 65536, 4096, true, false}}, 65536);
+    map.set({0, 2, 2}, ClusterState::exposed);
+    map.set({0, 7, 1}, ClusterState::exposed);
+    EXPECT_FALSE(map.claim(0, 2));
+    auto run = map.next_exposed(0, 0);
+    EXPECT_EQ(run.first, 2U);
+    EXPECT_EQ(run.count, 2U);
+    map.set(run, ClusterState::untouched);
+    run = map.next_exposed(0, 0);
+    EXPECT_EQ(run.first, 7U);
+    EXPECT_EQ(run.count, 1U);
+    EXPECT_EQ(map.next_exposed(0, 8).count, 0U);
+}
+
+TEST(FaultSpan, GrowsWhileFaultsFollowEachOther) {
+    FaultSpan span(65536, 1 << 20);
+    FaultSpan::Clock::time_point now{std::chrono::hours(1)};
+    EXPECT_EQ(span.next(now), 65536U);
+    EXPECT_EQ(span.next(now += std::chrono::milliseconds(1)), 2 * 65536U);
+    EXPECT_EQ(span.next(now += std::chrono::milliseconds(10)), 2 * 65536U);
+    for (int i = 0; i < 10; ++i)
+        EXPECT_LE(span.next(now), 1U << 20);
+    EXPECT_EQ(span.next(now), 1U << 20);
+    EXPECT_EQ(span.next(now += std::chrono::milliseconds(30)), 65536U);
+}
+
 TEST(SlotPool, SweepLeavesTheFaultsTheirShare) {
     auto pool = std::move(*SlotPool::create(8, 65536));
     std::vector<uint32_t> slots(8);
     EXPECT_EQ(pool->acquire_for_sweep(slots), 6U);
-    EXPECT_TRUE(pool->acquire_for_fault());
-    EXPECT_TRUE(pool->acquire_for_fault());
+    EXPECT_TRUE(one_for_fault(*pool));
+    EXPECT_TRUE(one_for_fault(*pool));
     EXPECT_EQ(pool->peak_bytes(), 8U * 65536);
     std::atomic<bool> got{false};
     std::thread fault([&] {
-        EXPECT_TRUE(pool->acquire_for_fault());
+        EXPECT_TRUE(one_for_fault(*pool));
         got = true;
     });
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -77,8 +130,8 @@ TEST(SlotPool, SweepLeavesTheFaultsTheirShare) {
 TEST(SlotPool, QueueKeepsOrderAndCloses) {
     auto pool = std::move(*SlotPool::create(2, 65536));
     for (int round = 0; round < 5; ++round) {
-        const auto a = *pool->acquire_for_fault();
-        const auto b = *pool->acquire_for_fault();
+        const auto a = *one_for_fault(*pool);
+        const auto b = *one_for_fault(*pool);
         pool->push(a);
         pool->push(b);
         EXPECT_EQ(pool->pop(), a);
@@ -86,20 +139,20 @@ TEST(SlotPool, QueueKeepsOrderAndCloses) {
         pool->release(a);
         pool->release(b);
     }
-    pool->push(*pool->acquire_for_fault());
+    pool->push(*one_for_fault(*pool));
     pool->close();
-    EXPECT_FALSE(pool->acquire_for_fault());
+    EXPECT_FALSE(one_for_fault(*pool));
     EXPECT_TRUE(pool->pop());
     EXPECT_FALSE(pool->pop());
 }
 
 TEST(SlotPool, AbortEndsEveryWait) {
     auto pool = std::move(*SlotPool::create(2, 65536));
-    const auto first = pool->acquire_for_fault();
-    const auto second = pool->acquire_for_fault();
+    const auto first = one_for_fault(*pool);
+    const auto second = one_for_fault(*pool);
     ASSERT_TRUE(first && second);
     std::vector<uint32_t> slots(2);
-    std::thread fault([&] { EXPECT_FALSE(pool->acquire_for_fault()); });
+    std::thread fault([&] { EXPECT_FALSE(one_for_fault(*pool)); });
     std::thread sweep([&] { EXPECT_EQ(pool->acquire_for_sweep(slots), 0U); });
     std::thread worker([&] { EXPECT_FALSE(pool->pop()); });
     std::this_thread::sleep_for(std::chrono::milliseconds(2));

@@ -24,7 +24,6 @@ M description_of(size_t blocks = 2) {
     M m;
     m.page_size = 4096;
     m.pid = 4711;
-    m.uffd_features = 0x2001;
     m.qemu_version = "10.0.13";
     m.machine = "pc-q35-10.0";
     for (size_t i = 0; i < blocks; ++i)
@@ -48,6 +47,15 @@ std::vector<Message> one_of_each() {
             ready,
             LoadDevices{99},
             Loaded{},
+            Arm{},
+            Armed{0x3001},
+            Track{},
+            Tracked{32768},
+            Sync{false},
+            Sync{true},
+            Synced{7, 40, 50},
+            Release{},
+            Released{60},
             ErrorMessage{"device 'vfio' blocks; gr\xc3\xbc\xc3\x9f"}};
 }
 
@@ -82,13 +90,58 @@ TEST(ChannelMessages, RoundTripOfEveryType) {
 
 TEST(ChannelMessages, LayoutIsTheWrittenOne) {
     const auto frame = *encode(Paused{0x0102, 3, 4, true});
-    const unsigned char expected[] = {'T', 'L', 'C', '1', 1, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0,
+    const unsigned char expected[] = {'T', 'L', 'C', '1', 2, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0,
                                       2,   1,   0,   0,   0, 0, 0, 0, 3,  0, 0, 0, 0, 0, 0, 0,
                                       4,   0,   0,   0,   0, 0, 0, 0, 1,  0, 0, 0, 0, 0, 0, 0};
     ASSERT_EQ(frame.size(), sizeof expected);
     EXPECT_EQ(std::memcmp(frame.data(), expected, sizeof expected), 0);
     const auto hello = *encode(description_of<Hello>(3));
     EXPECT_EQ(hello.size(), frame_header_size + description + 3 * ram_block);
+    const auto text_at = [&](size_t offset) {
+        return std::string(reinterpret_cast<const char*>(hello.data()) + frame_header_size + offset);
+    };
+    EXPECT_EQ(text_at(24), "10.0.13");
+    EXPECT_EQ(text_at(88), "pc-q35-10.0");
+    EXPECT_EQ(text_at(152), "ram0");
+}
+
+// Numbers, lengths and descriptors as the document has them.
+TEST(ChannelMessages, NumbersAreTheWrittenOnes) {
+    struct Case {
+        Message message;
+        int number;
+        size_t payload;
+        size_t descriptors;
+        const char* name;
+    };
+    const std::vector<Case> cases = {
+        {description_of<Hello>(0), 1, 152, 0, "HELLO"},
+        {Pause{}, 2, 0, 0, "PAUSE"},
+        {Paused{1, 2, 3, true}, 3, 32, 1, "PAUSED"},
+        {Resume{}, 4, 0, 0, "RESUME"},
+        {Resumed{1}, 5, 8, 0, "RESUMED"},
+        {LoadBegin{}, 6, 8, 0, "LOAD_BEGIN"},
+        {description_of<Ready>(0), 7, 152, 0, "READY"},
+        {LoadDevices{1}, 8, 8, 1, "LOAD_DEVICES"},
+        {Loaded{}, 9, 0, 0, "LOADED"},
+        {Arm{}, 10, 0, 0, "ARM"},
+        {Armed{1}, 11, 16, 1, "ARMED"},
+        {Track{}, 12, 8, 0, "TRACK"},
+        {Tracked{8}, 13, 8, 1, "TRACKED"},
+        {Sync{true}, 14, 8, 0, "SYNC"},
+        {ErrorMessage{"x"}, 15, 1, 0, "ERROR"},
+        {Synced{1, 2, 3}, 16, 24, 0, "SYNCED"},
+        {Release{}, 17, 0, 0, "RELEASE"},
+        {Released{1}, 18, 8, 0, "RELEASED"},
+    };
+    EXPECT_EQ(cases.size(), std::variant_size_v<Message>);
+    for (const Case& c : cases) {
+        const MessageType type = message_type(c.message);
+        EXPECT_EQ(static_cast<int>(type), c.number);
+        EXPECT_EQ(message_name(type), c.name);
+        EXPECT_EQ(descriptors_of(type), c.descriptors) << c.name;
+        EXPECT_EQ(encode(c.message)->size(), frame_header_size + c.payload) << c.name;
+    }
 }
 
 TEST(ChannelMessages, EveryTruncationAndExtensionIsRefused) {
@@ -105,7 +158,7 @@ TEST(ChannelMessages, EveryTruncationAndExtensionIsRefused) {
     }
     EXPECT_FALSE(decode_payload(MessageType::error, {}));
     EXPECT_FALSE(decode_payload(MessageType::error, Bytes(4097)));
-    EXPECT_FALSE(decode_payload(static_cast<MessageType>(10), {}));
+    EXPECT_FALSE(decode_payload(static_cast<MessageType>(20), {}));
 }
 
 TEST(ChannelMessages, BadHeadersAreRefused) {
@@ -117,8 +170,8 @@ TEST(ChannelMessages, BadHeadersAreRefused) {
         const char* message;
     };
     for (const Case& c :
-         {Case{0, 0, 4, "magic"}, Case{4, 2, 2, "version 2"}, Case{4, 0, 2, "version 0"},
-          Case{6, 0, 2, "unknown message type 0"}, Case{6, 10, 2, "unknown message type 10"},
+         {Case{0, 0, 4, "magic"}, Case{4, 1, 2, "version 1"}, Case{4, 0, 2, "version 0"},
+          Case{6, 0, 2, "unknown message type 0"}, Case{6, 20, 2, "unknown message type 20"},
           Case{6, 0xffff, 2, "unknown message type"}, Case{8, 9, 4, "RESUMED with a payload of 9"},
           Case{8, 0xffffffff, 4, "payload of 4294967295"}, Case{12, 1, 4, "reserved"}}) {
         Bytes frame = good;
@@ -146,6 +199,7 @@ TEST(ChannelMessages, BadFieldsOfHelloAreRefused) {
         {24, 0xffffffff, 4, "RAM blocks"},
         {28, 0, 4, "process id 0"},
         {28, 0x80000000, 4, "process id"},
+        {32, 1, 8, "reserved"},
         {40, 0x1b, 1, "printable"},
         {first, 0, 1, "no id"},
         {first + ram_block, '0', 1, "accepted"},
@@ -198,6 +252,14 @@ TEST(ChannelMessages, BadFieldsOfOthersAreRefused) {
     check(begin, 24 + 264 + 4, 'o', 1, "accepted");
     check(begin, 24 + 264 + 4, 'a', 1, "named twice");
     check(LoadDevices{5}, 16, 0, 8, "device state of 0");
+    check(Armed{1}, 24, 1, 8, "reserved");
+    check(Track{}, 16, 1, 4, "reserved");
+    check(Track{}, 20, 1, 4, "reserved");
+    check(Tracked{8}, 16, 12, 8, "bitmap of 12");
+    check(Tracked{8}, 16, uint64_t{1} << 41, 8, "bitmap of");
+    check(Sync{true}, 16, 2, 4, "unknown flags 0x2");
+    check(Sync{true}, 20, 1, 4, "reserved");
+    check(Synced{1, 5, 6}, 32, 4, 8, "ends before it begins");
 }
 
 TEST(ChannelMessages, EncodeRefusesWhatDoesNotFit) {

@@ -43,19 +43,24 @@ Fd memory_file(const char* content) {
 }
 
 TEST_F(ChannelSocket, MessagesWithDescriptors) {
-    const Fd one = memory_file("one");
-    const Fd two = memory_file("second");
-    const int both[] = {one.get(), two.get()};
+    const Fd armed = memory_file("one");
+    const Fd state = memory_file("second");
+    const int first[] = {armed.get()};
+    const int second[] = {state.get()};
     ASSERT_TRUE(engine_->send(Pause{}, 1s));
     ASSERT_TRUE(qemu_->expect<Pause>(1s));
-    ASSERT_TRUE(qemu_->send(Paused{6, 1, 2, true}, 1s, both));
+    ASSERT_TRUE(qemu_->send(Armed{5}, 1s, first));
+    ASSERT_TRUE(qemu_->send(Paused{6, 1, 2, true}, 1s, second));
     ASSERT_TRUE(qemu_->send(Resumed{3}, 1s));
+    auto early = engine_->expect<Armed>(1s);
+    ASSERT_TRUE(early) << early.error().message;
+    EXPECT_EQ(early->descriptors.size(), 1U);
     auto paused = engine_->expect<Paused>(1s);
     ASSERT_TRUE(paused) << paused.error().message;
     EXPECT_EQ(paused->message, (Paused{6, 1, 2, true}));
-    ASSERT_EQ(paused->descriptors.size(), 2U);
+    ASSERT_EQ(paused->descriptors.size(), 1U);
     std::array<std::byte, 6> content{};
-    ASSERT_TRUE(read_at(paused->descriptors[1].get(), content, 0));
+    ASSERT_TRUE(read_at(paused->descriptors[0].get(), content, 0));
     EXPECT_EQ(std::memcmp(content.data(), "second", 6), 0);
     EXPECT_EQ(::fcntl(paused->descriptors[0].get(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
     EXPECT_EQ(engine_->expect<Resumed>(1s)->message.resumed_ns, 3U);

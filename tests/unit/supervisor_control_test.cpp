@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "../support/temporary_directory.hpp"
-
 #include <tlc/supervisor/control.hpp>
 
 #include <gtest/gtest.h>
 
 #include <fstream>
+
+#include "../support/temporary_directory.hpp"
 
 namespace tlc {
 namespace {
@@ -26,8 +26,9 @@ TEST(GuestEvent, KnownLines) {
 }
 
 TEST(GuestEvent, AnythingElseIsNone) {
-    for (const char* line : {"", "x", "[]", "{}", R"({"event":1})", R"({"event":"dance"})", R"({"event":"exit"})",
-                             R"({"event":"exit","code":"7"})", R"({"event":"exit","code":-1})", R"({"event":"exit","code":256})"})
+    for (const char* line : {"", "x", "[]", "{}", R"({"event":1})", R"({"event":"dance"})",
+                             R"({"event":"exit"})", R"({"event":"exit","code":"7"})",
+                             R"({"event":"exit","code":-1})", R"({"event":"exit","code":256})"})
         EXPECT_FALSE(parse_guest_event(line)) << line;
 }
 

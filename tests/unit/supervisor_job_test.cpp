@@ -20,7 +20,9 @@ TEST(MemoryPlan, DividesWhatTheJobHas) {
     EXPECT_GE(plan->buffer_bytes, plan->guest_bytes / 16);
 }
 
-TEST(MemoryPlan, TheBufferIsAtLeast64MiB) { EXPECT_EQ(plan_memory({}, 700 * mib, overhead)->buffer_bytes, 64 * mib); }
+TEST(MemoryPlan, TheBufferIsAtLeast64MiB) {
+    EXPECT_EQ(plan_memory({}, 700 * mib, overhead)->buffer_bytes, 64 * mib);
+}
 
 TEST(MemoryPlan, ARequestThatDoesNotFitSaysWhatToWrite) {
     JobRequest request;
@@ -42,7 +44,9 @@ TEST(JobEnvironment, LeavesOutWhatSteersUs) {
     ::setenv("TMPDIR", "/somewhere/private", 1);
     ::setenv("MINE", "kept", 1);
     const auto environment = job_environment();
-    const auto has = [&](const char* entry) { return std::find(environment.begin(), environment.end(), entry) != environment.end(); };
+    const auto has = [&](const char* entry) {
+        return std::find(environment.begin(), environment.end(), entry) != environment.end();
+    };
     EXPECT_FALSE(has("TLC_JOB_REQUEST=x"));
     EXPECT_TRUE(has("TMPDIR=/tmp"));
     EXPECT_TRUE(has("MINE=kept"));

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "../support/temporary_directory.hpp"
-
 #include <tlc/base/files.hpp>
 #include <tlc/supervisor/output.hpp>
 
@@ -10,6 +8,8 @@
 #include <fstream>
 #include <unistd.h>
 
+#include "../support/temporary_directory.hpp"
+
 namespace tlc {
 namespace {
 
@@ -18,9 +18,15 @@ class Output : public testing::Test {
     void append(const char* name, const std::string& text) const {
         std::ofstream(directory_.path() / name, std::ios::app | std::ios::binary) << text;
     }
-    std::string content(const char* name) const { return read_text(directory_.path() / name).value_or("unreadable"); }
-    Fd open_output(int flags) const { return Fd(::open((directory_.path() / "out").c_str(), O_WRONLY | O_CREAT | flags, 0600)); }
-    OutputFollower follower(const Fd& output, uint64_t base) const { return {directory_.path() / "console", output.get(), base}; }
+    std::string content(const char* name) const {
+        return read_text(directory_.path() / name).value_or("unreadable");
+    }
+    Fd open_output(int flags) const {
+        return Fd(::open((directory_.path() / "out").c_str(), O_WRONLY | O_CREAT | flags, 0600));
+    }
+    OutputFollower follower(const Fd& output, uint64_t base) const {
+        return {directory_.path() / "console", output.get(), base};
+    }
 
     test::TemporaryDirectory directory_;
 };
@@ -78,7 +84,8 @@ TEST_F(Output, WhatWasThereBeforeTheJobStays) {
 
 TEST_F(Output, LargeOutputIsComparedBlockByBlock) {
     std::string text;
-    for (int n = 0; text.size() < 3'000'000; ++n) text += std::to_string(n) + "\n";
+    for (int n = 0; text.size() < 3'000'000; ++n)
+        text += std::to_string(n) + "\n";
     append("console", text);
     append("out", text.substr(0, 1'500'000) + "x");
     const Fd output = open_output(0);

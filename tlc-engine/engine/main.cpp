@@ -12,6 +12,8 @@ namespace {
 using namespace tlc;
 
 void print_for_people(const SaveReport& r) {
+    fmt::print("capture  {}\n", r.capture);
+    if (r.hold_ms > 0) fmt::print("holds    {:.1f} ms at most, before the pause\n", r.hold_ms);
     fmt::print("pause    {:.1f} ms\nlatency  {:.0f} ms\nmemory   {}, stored in {} ({} pages, {} "
                "zero)\nfaults   {}\nbuffer   {} at most\n",
                r.pause_ms, r.latency_ms, size_text(r.ram_bytes), size_text(r.stored_bytes), r.pages_saved,
@@ -24,7 +26,10 @@ nlohmann::json as_json(const SaveReport& r) {
             {"created", r.created},
             {"machine", r.machine},
             {"qemu_version", r.qemu_version},
+            {"capture", r.capture},
+            {"fallback", r.fallback},
             {"pause_ms", r.pause_ms},
+            {"hold_ms", r.hold_ms},
             {"latency_ms", r.latency_ms},
             {"ram_bytes", r.ram_bytes},
             {"stored_bytes", r.stored_bytes},
@@ -32,18 +37,28 @@ nlohmann::json as_json(const SaveReport& r) {
             {"pages_saved", r.pages_saved},
             {"pages_zero", r.pages_zero},
             {"faults", r.faults},
-            {"buffer_peak_bytes", r.buffer_peak_bytes}};
+            {"buffer_peak_bytes", r.buffer_peak_bytes},
+            {"exposed_bytes", r.exposed_bytes},
+            {"working_set_pages", r.working_set_pages},
+            {"table_pages", r.table_pages},
+            {"skipped_opt1", r.skipped_opt1},
+            {"skipped_opt2", r.skipped_opt2}};
 }
 
 int tell(const Error& error, bool json) {
     const nlohmann::json object{{"error", error.message}, {"exit_code", error.exit_code()}};
-    if (json) fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-    else fmt::print(stderr, "tlc-engine: error: {}\n", error.message);
+    if (json)
+        fmt::print("{}\n", object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    else
+        fmt::print(stderr, "tlc-engine: error: {}\n", error.message);
     return error.exit_code();
 }
 
-int save(SaveRequest& request, uint64_t buffer_mib, bool json) {
+int save(SaveRequest& request, uint64_t buffer_mib, const std::string& capture, bool json) {
     request.buffer_bytes = buffer_mib << 20;
+    const auto choice = parse_capture_choice(capture);
+    if (!choice) return tell(choice.error(), json);
+    request.capture = *choice;
     const auto report = save_checkpoint(request);
     if (!report) return tell(report.error(), json);
     if (json)
@@ -71,7 +86,7 @@ int load(const std::string& qmp, const std::string& from, bool json) {
 int run(int argc, char** argv) {
     SaveRequest request;
     uint64_t buffer_mib = 64;
-    std::string capture = "cow";
+    std::string capture = "auto";
     std::string qmp;
     std::string from;
     bool json = false;
@@ -94,9 +109,15 @@ int run(int argc, char** argv) {
         ->add_option("--userfaultfd", request.userfaultfd_device,
                      "device QEMU opens where userfaultfd(2) is not allowed")
         ->type_name("PATH");
-    save_command->add_option("--capture", capture, "how memory is taken")
-        ->check(CLI::IsMember({"cow"}))
+    save_command
+        ->add_option("--capture", capture,
+                     "how memory is taken: auto, cow, log:nonstop, log:onepass, log:MS, mem:MS")
+        ->type_name("KIND")
         ->capture_default_str();
+    save_command->add_flag("!--no-skip-known", request.skip_known,
+                           "capture by log: read pages that are in the table of dirty pages, too");
+    save_command->add_flag("!--no-replace-older", request.replace_older,
+                           "capture by log: write the older copy of a page copied again in the pause, too");
     save_command->add_flag("--json", json, "print one JSON object");
 
     auto* load_command =
@@ -111,7 +132,7 @@ int run(int argc, char** argv) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::usage);
     }
     request.qmp_socket = qmp;
-    return save_command->parsed() ? save(request, buffer_mib, json) : load(qmp, from, json);
+    return save_command->parsed() ? save(request, buffer_mib, capture, json) : load(qmp, from, json);
 }
 
 } // namespace

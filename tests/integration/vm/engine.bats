@@ -54,19 +54,20 @@ found = [struct.unpack_from("<I", memory, at)[0] for at in range(0x100000, 0x410
 print(min(found), max(found))' "$TEST_DIR/$1"
 }
 
-saved_and_restored() { # saved_and_restored ACCELERATOR
+saved_and_restored() { # saved_and_restored ACCELERATOR KIND
   vm first "$1"
   counts first 5
   mkdir "$TEST_DIR/out-running" "$TEST_DIR/out-stopped"
-  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-running" --json
+  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-running" --capture "$2" --json
   [ "$(jq -r 'has("pause_ms") and has("latency_ms") and has("ram_bytes") and has("stored_bytes") and has("pages_saved") and
       has("pages_zero") and has("faults") and has("buffer_peak_bytes")' <<<"$output")" = true ]
   [ "$(jq .pages_saved <<<"$output")" -ge 16384 ]
+  [ "$2" = auto ] || [ "$(jq -r .capture <<<"$output")" = "$2" ]
 
   # Of a VM that stands still the memory can be compared byte by byte.
   qmp first stop
   dump first dump-before
-  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-stopped" --json
+  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-stopped" --capture "$2" --json
   [ "$(qmp first query-status | jq -r .running)" = false ]
   local before least most
   read -r least before <<<"$(words dump-before)"
@@ -92,13 +93,58 @@ saved_and_restored() { # saved_and_restored ACCELERATOR
 }
 
 @test "a bare-metal guest under TCG is saved while it runs and restored, its memory identical" {
-  saved_and_restored tcg
+  saved_and_restored tcg auto
+}
+
+@test "the same by dirty log, in every variant" {
+  local kind
+  for kind in log:nonstop log:20 mem:20 log:onepass; do
+    echo "$kind"
+    saved_and_restored tcg "$kind"
+    teardown
+  done
+}
+
+@test "a capture by log tells its working set, its table and what it left out" {
+  vm first tcg
+  counts first 5
+  mkdir "$TEST_DIR/out-image"
+  run -0 --separate-stderr "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-image" --capture log:5 --json
+  # The guest writes 16384 pages over and over.
+  [ "$(jq '.working_set_pages >= 16384 and .table_pages > 0 and .table_pages <= .working_set_pages' <<<"$output")" = true ]
+  [ "$(jq '.hold_ms > 0 and .pause_ms > 0' <<<"$output")" = true ]
+  run -2 "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR" --capture log:0
+  [[ $output == *"log:nonstop"* ]]
+}
+
+@test "without a userfaultfd memory is captured by dirty log, and it is said why" {
+  [ "$(id -u)" = 0 ] || skip "only root can run QEMU as somebody who may not have a userfaultfd"
+  [ "$(cat /proc/sys/vm/unprivileged_userfaultfd 2>/dev/null || echo 0)" = 0 ] || skip "everybody may have a userfaultfd here"
+  chmod 755 "$TEST_DIR"
+  local as_nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+  install -d -o 65534 "$TEST_DIR/out-nobody" "$TEST_DIR/out-image"
+  chown 65534 "$TEST_DIR/out-image"
+  "${as_nobody[@]}" "$TLC_QEMU" -L /usr/share/seabios -L /usr/share/qemu -accel tcg -m 128 -nodefaults -no-user-config -display none \
+    -qmp "unix:$TEST_DIR/out-nobody/engine.sock,server=on,wait=off" \
+    -drive "file=$TEST_DIR/guest.bin,format=raw,if=ide,snapshot=on" 3>&- &
+  echo $! >"$TEST_DIR/nobody.pid"
+  for _ in $(seq 100); do [ -S "$TEST_DIR/out-nobody/engine.sock" ] && break; sleep 0.1; done
+  run -0 --separate-stderr "${as_nobody[@]}" "$engine" save --qmp "$TEST_DIR/out-nobody/engine.sock" --out "$TEST_DIR/out-image" --json
+  [ "$(jq -r .capture <<<"$output")" = log:nonstop ]
+  [[ $(jq -r .fallback <<<"$output") == *userfaultfd* ]]
+  [[ $stderr == *"dirty log instead"* ]]
+  rm -rf "$TEST_DIR/out-image"
+  install -d -o 65534 "$TEST_DIR/out-image"
+  run -1 "${as_nobody[@]}" "$engine" save --qmp "$TEST_DIR/out-nobody/engine.sock" --out "$TEST_DIR/out-image" --capture cow
+  [[ $output == *"vm.unprivileged_userfaultfd"* ]]
 }
 
 @test "a bare-metal guest under KVM is saved while it runs and restored, its memory identical" {
   [ -c /dev/kvm ] || skip "there is no /dev/kvm on this machine"
   (: <>/dev/kvm) 2>/dev/null || skip "/dev/kvm does not open on this machine"
-  saved_and_restored kvm
+  saved_and_restored kvm auto
+  teardown
+  saved_and_restored kvm log:nonstop
 }
 
 @test "a known page of the guest is read from the image with h5py, and HDF5's tools show it" {

@@ -6,7 +6,7 @@
 namespace tlc {
 
 ClusterMap::ClusterMap(const std::vector<GuestBlock>& blocks, uint64_t cluster_bytes)
-    : largest_(cluster_bytes) {
+    : smallest_(cluster_bytes), largest_(cluster_bytes) {
     for (const GuestBlock& b : blocks) {
         const uint64_t unit = std::max(cluster_bytes, b.page_size);
         const uint64_t count = (b.length + unit - 1) / unit;
@@ -35,9 +35,48 @@ std::optional<ClusterRun> ClusterMap::find(uint64_t address) const {
     return ClusterRun{block, (address - area.host_address) / area.cluster_bytes, 1};
 }
 
-bool ClusterMap::set_saved(const ClusterRun& run) {
+ClusterRun ClusterMap::stretch(const ClusterRun& one, uint64_t span_bytes) const {
+    const Area& area = areas_[one.block];
+    if (span_bytes <= area.cluster_bytes) return one;
+    const uint64_t address = area.host_address + offset(one);
+    const uint64_t begin = std::max(address & ~(span_bytes - 1), area.host_address) - area.host_address;
+    const uint64_t end = std::min((address | (span_bytes - 1)) + 1 - area.host_address, area.length);
+    // A cluster that lies across the border belongs to the stretch it begins in.
+    const uint64_t first = (begin + area.cluster_bytes - 1) / area.cluster_bytes;
+    return {one.block, first, (end + area.cluster_bytes - 1) / area.cluster_bytes - first};
+}
+
+ClusterRun ClusterMap::claim_around(const ClusterRun& from, const ClusterRun& bounds, uint64_t most) {
+    if (most == 0 || !claim(from.block, from.first)) return {from.block, from.first, 0};
+    ClusterRun run{from.block, from.first, 1};
+    while (run.count < most && run.first > bounds.first && claim(run.block, run.first - 1)) {
+        --run.first;
+        ++run.count;
+    }
+    const uint64_t end = bounds.first + bounds.count;
+    while (run.count < most && run.first + run.count < end && claim(run.block, run.first + run.count))
+        ++run.count;
+    return run;
+}
+
+void ClusterMap::set(const ClusterRun& run, ClusterState state) {
     for (uint64_t i = 0; i < run.count; ++i)
-        at(run.block, run.first + i).store(ClusterState::saved, std::memory_order_release);
+        at(run.block, run.first + i).store(state, std::memory_order_release);
+}
+
+ClusterRun ClusterMap::next_exposed(uint32_t block, uint64_t from) const {
+    const uint64_t end = clusters(block);
+    while (from < end && state(block, from) != ClusterState::exposed)
+        ++from;
+    ClusterRun run{block, from, 0};
+    while (from < end && state(block, from) == ClusterState::exposed)
+        ++from;
+    run.count = from - run.first;
+    return run;
+}
+
+bool ClusterMap::set_saved(const ClusterRun& run) {
+    set(run, ClusterState::saved);
     return saved_.fetch_add(run.count) + run.count == total_;
 }
 

@@ -11,7 +11,8 @@
 
 namespace tlc {
 
-enum class ClusterState : uint8_t { untouched, claimed, saved };
+// exposed: written between protection and the pause, so it has to be protected again.
+enum class ClusterState : uint8_t { untouched, exposed, claimed, saved };
 
 // A run of neighbouring clusters of one block; clusters count from the block's start.
 struct ClusterRun {
@@ -26,7 +27,8 @@ class ClusterMap {
     ClusterMap(const std::vector<GuestBlock>& blocks, uint64_t cluster_bytes);
 
     uint64_t total() const { return total_; }
-    uint64_t largest() const { return largest_; } // bytes of the largest cluster
+    uint64_t smallest() const { return smallest_; } // bytes of the smallest and of the largest cluster
+    uint64_t largest() const { return largest_; }
     uint64_t cluster_bytes(uint32_t block) const { return areas_[block].cluster_bytes; }
     uint64_t clusters(uint32_t block) const { return areas_[block].clusters; }
     // Offset and length in the block.
@@ -43,6 +45,16 @@ class ClusterMap {
         auto expected = ClusterState::untouched;
         return at(block, cluster).compare_exchange_strong(expected, ClusterState::claimed);
     }
+    // The clusters of one block around `one` that share its aligned stretch of span_bytes (a power of two) of
+    // QEMU's addresses.
+    ClusterRun stretch(const ClusterRun& one, uint64_t span_bytes) const;
+    // Claims `from` and its neighbours while they are untouched, at most `most` clusters within `bounds`;
+    // count 0 when somebody else was first.
+    ClusterRun claim_around(const ClusterRun& from, const ClusterRun& bounds, uint64_t most);
+    // Up to the pause: untouched <-> exposed.
+    void set(const ClusterRun& run, ClusterState state);
+    // The next run of exposed clusters of a block at or after `from`; count 0: none.
+    ClusterRun next_exposed(uint32_t block, uint64_t from) const;
     // claimed -> saved; true when these were the last of all.
     bool set_saved(const ClusterRun& run);
 
@@ -63,6 +75,7 @@ class ClusterMap {
     std::unique_ptr<std::atomic<ClusterState>[]> states_;
     std::atomic<uint64_t> saved_{0};
     uint64_t total_ = 0;
+    uint64_t smallest_ = 0;
     uint64_t largest_ = 0;
 };
 

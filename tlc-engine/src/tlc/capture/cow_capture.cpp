@@ -15,7 +15,7 @@ namespace tlc {
 
 namespace {
 
-constexpr uint64_t stripe_bytes = uint64_t{1} << 20;
+constexpr uint64_t stripe_bytes = largest_cluster;
 
 Status check(const GuestMemory& memory, const CaptureOptions& options, size_t sinks) {
     if (!std::has_single_bit(options.cluster_bytes) || options.cluster_bytes < smallest_cluster ||
@@ -36,12 +36,15 @@ Status check(const GuestMemory& memory, const CaptureOptions& options, size_t si
 
 CowCapture::CowCapture(GuestMemory memory, const CaptureOptions& options, std::vector<PageSink*> sinks)
     : memory_(std::move(memory)), map_(memory_.blocks(), options.cluster_bytes), sinks_(std::move(sinks)),
-      peer_fd_(options.peer_fd) {
+      peer_fd_(options.peer_fd), adaptive_(options.adaptive) {
     for (uint32_t block = 0; block < memory_.blocks().size(); ++block) {
         if (!memory_.blocks()[block].protectable) continue;
-        const uint64_t each = std::max<uint64_t>(1, stripe_bytes / map_.cluster_bytes(block));
-        for (uint64_t first = 0; first < map_.clusters(block); first += each)
-            stripes_.push_back({block, first, std::min(each, map_.clusters(block) - first)});
+        for (uint64_t first = 0; first < map_.clusters(block);) {
+            const ClusterRun stretch = map_.stretch({block, first, 1}, stripe_bytes);
+            const uint64_t end = stretch.first + stretch.count;
+            stripes_.push_back({block, first, end - first});
+            first = end;
+        }
     }
 }
 
@@ -69,6 +72,7 @@ Result<std::unique_ptr<CowCapture>> CowCapture::prepare(GuestMemory memory, cons
 CowCapture::~CowCapture() {
     if (threads_.empty()) return;
     stop({ErrorKind::failed, "the capture was given up"});
+    disown();
     enter_phase(Phase::abandoned);
     for (std::thread& t : threads_)
         t.join();
@@ -80,8 +84,8 @@ void CowCapture::start_threads(const CaptureOptions& options) {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    guest_threads_ = options.fault_threads + options.sweep_threads;
-    live_threads_ = guest_threads_ + static_cast<unsigned>(sinks_.size());
+    live_threads_ = options.fault_threads + options.sweep_threads + static_cast<unsigned>(sinks_.size());
+    users_ = options.fault_threads + options.sweep_threads + 1; // and the caller
     for (unsigned i = 0; i < options.fault_threads; ++i)
         threads_.emplace_back([=, this] { run(Role::fault, i); });
     for (unsigned i = 0; i < options.sweep_threads; ++i)
@@ -95,57 +99,87 @@ void CowCapture::start_threads(const CaptureOptions& options) {
 
 CowCapture::Scratch CowCapture::make_scratch() const {
     const uint64_t pages = std::max(map_.largest(), stripe_bytes) / guest_page;
-    Scratch scratch;
+    Scratch scratch{FaultSpan(map_.smallest(), largest_small_page_span), {}, {}, {}};
     scratch.touched.resize(pages);
     scratch.parts.reserve(pages);
-    scratch.slots.resize(stripe_bytes / smallest_cluster);
+    scratch.slots.resize(stripe_bytes / smallest_cluster + 1);
     return scratch;
 }
 
 void CowCapture::enter_phase(Phase phase) {
     const std::lock_guard lock(mutex_);
-    if (phase_ == Phase::parked) phase_ = phase;
+    if (phase_ < phase) phase_ = phase;
     changed_.notify_all();
 }
 
-bool CowCapture::park() {
+bool CowCapture::park(Role role) {
+    const Phase until = role == Role::fault ? Phase::armed : Phase::running;
     std::unique_lock lock(mutex_);
     ++parked_;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return phase_ != Phase::parked; });
-    return phase_ == Phase::running;
+    changed_.wait(lock, [&] { return phase_ >= until || error_; });
+    return phase_ != Phase::abandoned && !error_;
 }
 
 void CowCapture::run(Role role, unsigned index) {
     Scratch scratch = make_scratch();
-    if (park()) {
+    if (park(role)) {
         if (role == Role::fault) serve_faults(scratch);
         if (role == Role::sweep) sweep(scratch);
         if (role == Role::worker) work(*sinks_[index]);
     }
-    std::unique_lock lock(mutex_);
-    if (role != Role::worker && --guest_threads_ == 0) {
-        // Nobody uses the descriptor any more. Closing it sets the guest free, so it does not wait for
-        // wait().
-        lock.unlock();
-        userfaultfd_.reset();
-        lock.lock();
-    }
+    if (role != Role::worker) leave_userfaultfd();
+    const std::lock_guard lock(mutex_);
     --live_threads_;
     changed_.notify_all();
 }
 
-Status CowCapture::start(Fd userfaultfd) {
+// The last user closes the descriptor: that sets the guest free, so it does not wait for wait().
+void CowCapture::leave_userfaultfd() {
     {
         const std::lock_guard lock(mutex_);
-        if (phase_ != Phase::parked) return fail("a capture can be started once");
+        if (--users_ > 0) return;
+    }
+    userfaultfd_.reset();
+}
+
+void CowCapture::disown() {
+    if (std::exchange(caller_uses_, false)) leave_userfaultfd();
+}
+
+Status CowCapture::arm(Fd userfaultfd, bool protects_unpopulated) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (phase_ != Phase::parked) return fail("a capture can be armed once");
     }
     userfaultfd_ = std::move(userfaultfd);
     if (auto ready = userfault::make_nonblocking(userfaultfd_.get()); !ready) stop(std::move(ready).error());
+    enter_phase(Phase::armed);
+    if (!protects_unpopulated)
+        if (auto done = memory_.populate(); !done) stop(std::move(done).error());
+    if (auto done = protect_all(); !done) stop(std::move(done).error());
+    auto status = first_error();
+    if (!status) disown();
+    return status;
+}
+
+Status CowCapture::in_pause() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (phase_ != Phase::armed) return fail("a capture is paused for once, after it was armed");
+        if (error_) return tl::unexpected<Error>(*error_);
+    }
+    paused_ = true;
+    if (auto done = protect_exposed(); !done) stop(std::move(done).error());
     enter_phase(Phase::running);
     if (map_.total() == 0) finish();
     Scratch scratch = make_scratch();
     if (auto copied = copy_unprotectable(scratch); !copied) stop(std::move(copied).error());
+    disown();
+    return first_error();
+}
+
+Status CowCapture::first_error() {
     const std::lock_guard lock(mutex_);
     if (error_) return tl::unexpected<Error>(*error_);
     return {};
@@ -157,9 +191,11 @@ bool CowCapture::finished(std::chrono::milliseconds limit) {
 }
 
 Result<CaptureCounters> CowCapture::wait() {
-    {
-        const std::lock_guard lock(mutex_);
-        if (phase_ == Phase::parked) return fail("the capture was not started");
+    // Without a pause there is no image.
+    if (!paused_) {
+        stop({ErrorKind::failed, "the capture came to no pause"});
+        disown();
+        enter_phase(Phase::abandoned);
     }
     for (std::thread& t : threads_)
         t.join();
@@ -172,6 +208,7 @@ Result<CaptureCounters> CowCapture::wait() {
     counters.buffer_peak_bytes = pool_->peak_bytes();
     counters.clusters_by_fault = clusters_by_fault_;
     counters.clusters_by_sweep = clusters_by_sweep_;
+    counters.exposed_bytes = exposed_bytes_;
     return counters;
 }
 
@@ -188,8 +225,9 @@ void CowCapture::stop(Error why) {
     {
         const std::lock_guard lock(mutex_);
         if (!error_) error_ = std::move(why);
+        ending_ = true;
+        changed_.notify_all();
     }
-    ending_ = true;
     pool_->abort();
     ::eventfd_write(ending_event_.get(), 1);
 }

@@ -39,35 +39,56 @@ void CowCapture::serve_faults(Scratch& scratch) {
 // fault comes again, perhaps after the lift. It is filled, and only after the cluster is saved: the claimer
 // takes a page that is not there for zero, and must not find one there that the guest may write.
 Status CowCapture::serve(const userfault::Fault& fault, Scratch& scratch) {
+    TLC_TRY_ASSIGN(exposed, expose(fault));
+    if (exposed) return {};
     const auto run = map_.find(fault.address);
     if (!run) return fail("fault at {:#x}, outside of every RAM block", fault.address);
-    const GuestBlock& block = memory_.blocks()[run->block];
     while (!ending_) {
         const ClusterState state = map_.state(run->block, run->first);
         if (state == ClusterState::untouched) {
-            const auto slot = pool_->acquire_for_fault();
-            if (!slot) return {};
-            if (!map_.claim(run->block, run->first)) {
-                pool_->release(*slot);
-                continue;
-            }
-            const auto touched = std::span(scratch.touched).first(map_.length(*run) / guest_page);
-            TLC_TRY(memory_.touched(run->block, map_.offset(*run) / guest_page, touched));
-            ++clusters_by_fault_;
-            TLC_TRY(copy(*run, touched, {&*slot, 1}, scratch));
+            TLC_TRY(copy_around(*run, scratch));
             if (!fault.missing) return {};
         } else if (state == ClusterState::saved) {
-            const uint64_t page = fault.address / block.page_size * block.page_size;
-            if (!fault.missing) return userfault::lift(userfaultfd_.get(), page, block.page_size);
-            const uint64_t end = block.host_address + map_.offset(*run) + map_.length(*run);
-            return userfault::fill_zero(userfaultfd_.get(), page, end - page, block.page_size);
-        } else if (fault.missing) {
+            return let_through(fault, *run);
+        } else if (fault.missing || state == ClusterState::exposed) {
             std::this_thread::yield();
         } else {
             return {};
         }
     }
     return {};
+}
+
+// The writer may go on: what it writes to is not needed any more.
+Status CowCapture::let_through(const userfault::Fault& fault, const ClusterRun& run) {
+    const GuestBlock& block = memory_.blocks()[run.block];
+    const uint64_t page = fault.address / block.page_size * block.page_size;
+    if (!fault.missing) return userfault::lift(userfaultfd_.get(), page, block.page_size);
+    const uint64_t end = block.host_address + map_.offset(run) + map_.length(run);
+    return userfault::fill_zero(userfaultfd_.get(), page, end - page, block.page_size);
+}
+
+// Copies the cluster of a fault and, where that is cheaper, its untouched neighbours. A huge page is taken
+// whole even if that means to wait for the buffer: split, it would cost more in every later checkpoint.
+Status CowCapture::copy_around(const ClusterRun& run, Scratch& scratch) {
+    ClusterRun bounds = run;
+    if (adaptive_) {
+        const uint64_t span =
+            memory_.huge(run.block) ? largest_cluster : scratch.span.next(FaultSpan::Clock::now());
+        bounds = map_.stretch(run, span);
+    }
+    const uint64_t most = std::min<uint64_t>(bounds.count, std::max(1U, pool_->count() / 4));
+    const auto slots = std::span(scratch.slots).first(most);
+    if (!pool_->acquire_for_fault(slots)) return {};
+    const ClusterRun claimed = map_.claim_around(run, bounds, most);
+    if (claimed.count == 0) {
+        pool_->release(slots);
+        return {};
+    }
+    const auto touched = std::span(scratch.touched).first(map_.length(claimed) / guest_page);
+    TLC_TRY(memory_.touched(claimed.block, map_.offset(claimed) / guest_page, touched));
+    clusters_by_fault_ += claimed.count;
+    return copy(claimed, touched, slots, scratch);
 }
 
 void CowCapture::sweep(Scratch& scratch) {
@@ -107,7 +128,7 @@ Status CowCapture::sweep_stripe(const ClusterRun& stripe, Scratch& scratch) {
         std::span<uint32_t> slots;
         if (wanted > 0) {
             slots = std::span(scratch.slots).first(wanted);
-            slots = slots.first(pool_->acquire_for_sweep(slots));
+            slots = slots.first(pool_->acquire_for_sweep(slots, memory_.huge(block) ? wanted : 1));
             if (slots.empty()) return {};
         }
         size_t used = 0;

@@ -17,6 +17,7 @@ namespace tlc {
 namespace {
 
 constexpr size_t most_iovecs = 1024; // the kernel's UIO_MAXIOV
+constexpr size_t most_smaps = size_t{256} << 20;
 
 iovec remote_part(uint64_t address, size_t length) {
     return {reinterpret_cast<void*>(static_cast<uintptr_t>(address)), length};
@@ -47,31 +48,48 @@ Result<GuestMemory> GuestMemory::open(pid_t pid, std::vector<GuestBlock> blocks)
         TLC_TRY(check(b));
     TLC_TRY_ASSIGN(pagemap, open_file(fmt::format("/proc/{}/pagemap", pid), O_RDONLY));
     GuestMemory memory(pid, std::move(blocks), std::move(pagemap));
-    TLC_TRY(memory.find_anonymous());
+    TLC_TRY(memory.look_at_mappings());
     return memory;
 }
 
-// A block is private anonymous memory when mappings without a file, and private, cover all of it.
-Status GuestMemory::find_anonymous() {
-    TLC_TRY_ASSIGN(text, read_text(fmt::format("/proc/{}/maps", pid_)));
-    std::vector<uint64_t> covered(blocks_.size(), 0);
+// A block is private anonymous memory when mappings without a file, and private, cover all of it; it is huge
+// when most of what is present of the mappings it shares is in transparent huge pages.
+Status GuestMemory::look_at_mappings() {
+    struct Seen {
+        uint64_t anonymous = 0; // bytes
+        uint64_t present = 0;   // KiB
+        uint64_t in_huge = 0;
+    };
+    std::vector<Seen> seen(blocks_.size());
+    std::vector<size_t> here; // blocks in the current mapping
+    TLC_TRY_ASSIGN(text, read_text(fmt::format("/proc/{}/smaps", pid_), most_smaps));
     std::istringstream lines(text);
     for (std::string line; std::getline(lines, line);) {
         unsigned long long begin = 0;
         unsigned long long end = 0;
         unsigned long long inode = 1;
+        unsigned long long amount = 0;
         std::array<char, 5> mode{};
-        if (std::sscanf(line.c_str(), "%llx-%llx %4s %*x %*s %llu", &begin, &end, mode.data(), &inode) != 4)
-            return fail("cannot make sense of /proc/{}/maps", pid_);
-        if (inode != 0 || mode[3] != 'p') continue;
-        for (size_t i = 0; i < blocks_.size(); ++i) {
-            const uint64_t from = std::max<uint64_t>(begin, blocks_[i].host_address);
-            const uint64_t to = std::min<uint64_t>(end, blocks_[i].host_address + blocks_[i].length);
-            if (from < to) covered[i] += to - from;
+        if (std::sscanf(line.c_str(), "%llx-%llx %4s %*x %*s %llu", &begin, &end, mode.data(), &inode) == 4) {
+            here.clear();
+            for (size_t i = 0; i < blocks_.size(); ++i) {
+                const uint64_t from = std::max<uint64_t>(begin, blocks_[i].host_address);
+                const uint64_t to = std::min<uint64_t>(end, blocks_[i].host_address + blocks_[i].length);
+                if (from >= to) continue;
+                here.push_back(i);
+                if (inode == 0 && mode[3] == 'p') seen[i].anonymous += to - from;
+            }
+        } else if (std::sscanf(line.c_str(), "Rss: %llu", &amount) == 1) {
+            for (const size_t i : here)
+                seen[i].present += amount;
+        } else if (std::sscanf(line.c_str(), "AnonHugePages: %llu", &amount) == 1) {
+            for (const size_t i : here)
+                seen[i].in_huge += amount;
         }
     }
     for (size_t i = 0; i < blocks_.size(); ++i) {
-        anonymous_.push_back(covered[i] == blocks_[i].length);
+        anonymous_.push_back(seen[i].anonymous == blocks_[i].length);
+        huge_.push_back(seen[i].in_huge > 0 && seen[i].in_huge >= seen[i].present / 2);
         if (blocks_[i].missing_faults && !anonymous_[i])
             return fail(ErrorKind::incompatible,
                         "RAM block {} is registered for missing faults but is not private "

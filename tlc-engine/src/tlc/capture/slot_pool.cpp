@@ -31,38 +31,46 @@ SlotPool::SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes)
 
 SlotPool::~SlotPool() { ::munmap(memory_, slots_.size() * slot_bytes_); }
 
-std::optional<uint32_t> SlotPool::acquire_for_fault() {
+bool SlotPool::acquire_for_fault(std::span<uint32_t> out) {
     std::unique_lock lock(mutex_);
-    ++waiting_faults_;
-    fault_wait_.wait(lock, [&] { return closed_ || aborted_ || !free_.empty(); });
-    --waiting_faults_;
-    if (closed_ || aborted_) return std::nullopt;
-    const uint32_t index = free_.back();
-    free_.pop_back();
-    peak_ = std::max(peak_, slots_.size() - free_.size());
-    if (waiting_faults_ == 0 && free_.size() > reserve_) sweep_wait_.notify_all();
-    return index;
+    const uint64_t ticket = next_ticket_++;
+    fault_wait_.wait(
+        lock, [&] { return closed_ || aborted_ || (ticket == now_served_ && free_.size() >= out.size()); });
+    if (closed_ || aborted_) return false;
+    take(out);
+    ++now_served_;
+    if (next_ticket_ != now_served_)
+        fault_wait_.notify_all();
+    else if (free_.size() > reserve_)
+        sweep_wait_.notify_all();
+    return true;
 }
 
-size_t SlotPool::acquire_for_sweep(std::span<uint32_t> out) {
+size_t SlotPool::acquire_for_sweep(std::span<uint32_t> out, size_t least) {
+    least = std::clamp<size_t>(least, 1, slots_.size() - reserve_);
     std::unique_lock lock(mutex_);
-    sweep_wait_.wait(
-        lock, [&] { return closed_ || aborted_ || (waiting_faults_ == 0 && free_.size() > reserve_); });
+    sweep_wait_.wait(lock, [&] {
+        return closed_ || aborted_ || (next_ticket_ == now_served_ && free_.size() >= reserve_ + least);
+    });
     if (closed_ || aborted_) return 0;
-    const size_t count = std::min(out.size(), free_.size() - reserve_);
-    for (size_t i = 0; i < count; ++i) {
-        out[i] = free_.back();
+    out = out.first(std::min(out.size(), free_.size() - reserve_));
+    take(out);
+    return out.size();
+}
+
+void SlotPool::take(std::span<uint32_t> out) {
+    for (uint32_t& index : out) {
+        index = free_.back();
         free_.pop_back();
     }
     peak_ = std::max(peak_, slots_.size() - free_.size());
-    return count;
 }
 
 void SlotPool::release(std::span<const uint32_t> indexes) {
     if (indexes.empty()) return;
     const std::lock_guard lock(mutex_);
     free_.insert(free_.end(), indexes.begin(), indexes.end());
-    if (waiting_faults_ > 0) fault_wait_.notify_all();
+    if (next_ticket_ != now_served_) fault_wait_.notify_all();
     if (free_.size() > reserve_) sweep_wait_.notify_all();
 }
 

@@ -34,13 +34,16 @@ class SlotPool {
     SlotPool(const SlotPool&) = delete;
     SlotPool& operator=(const SlotPool&) = delete;
 
+    uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
     Slot& operator[](uint32_t index) { return slots_[index]; }
     size_t slot_bytes() const { return slot_bytes_; }
 
-    // Waits for a free slot; nothing after close() or abort().
-    std::optional<uint32_t> acquire_for_fault();
-    // Waits for a slot beyond the faults' share, takes up to out.size() of them; 0 after close() or abort().
-    size_t acquire_for_sweep(std::span<uint32_t> out);
+    // Waits until out.size() slots are free (at most the pool's size) and takes them; those who wait are
+    // served in the order they came. False after close() or abort().
+    bool acquire_for_fault(std::span<uint32_t> out);
+    // Waits for `least` slots beyond the faults' share (never more than there can be), takes up to
+    // out.size() of them; 0 after close() or abort().
+    size_t acquire_for_sweep(std::span<uint32_t> out, size_t least = 1);
     void release(std::span<const uint32_t> indexes);
     void release(uint32_t index) { release({&index, 1}); }
 
@@ -54,6 +57,7 @@ class SlotPool {
 
   private:
     SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes);
+    void take(std::span<uint32_t> out);
 
     std::byte* memory_;
     size_t slot_bytes_;
@@ -68,7 +72,8 @@ class SlotPool {
     std::vector<uint32_t> filled_; // a ring
     size_t filled_first_ = 0;
     size_t filled_count_ = 0;
-    unsigned waiting_faults_ = 0;
+    uint64_t next_ticket_ = 0; // of the faults that wait
+    uint64_t now_served_ = 0;
     size_t peak_ = 0;
     bool closed_ = false;
     bool aborted_ = false;

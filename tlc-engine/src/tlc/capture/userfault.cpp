@@ -15,6 +15,15 @@ tl::unexpected<Error> failed(int error_number, const char* step) {
     if (error_number == ESRCH) return fail("QEMU has ended while its memory was captured");
     return fail_errno(error_number, step);
 }
+
+Status change(int fd, uint64_t address, uint64_t length, uint64_t mode, const char* step) {
+    uffdio_writeprotect request{};
+    request.range = {address, length};
+    request.mode = mode;
+    while (::ioctl(fd, UFFDIO_WRITEPROTECT, &request) < 0)
+        if (errno != EAGAIN && errno != EINTR) return failed(errno, step);
+    return {};
+}
 } // namespace
 
 Status make_nonblocking(int fd) {
@@ -37,12 +46,12 @@ Result<std::optional<Fault>> next(int fd) {
     return Fault{message.arg.pagefault.address, (message.arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) == 0};
 }
 
+Status protect(int fd, uint64_t address, uint64_t length) {
+    return change(fd, address, length, UFFDIO_WRITEPROTECT_MODE_WP, "cannot write-protect memory");
+}
+
 Status lift(int fd, uint64_t address, uint64_t length) {
-    uffdio_writeprotect request{};
-    request.range = {address, length};
-    while (::ioctl(fd, UFFDIO_WRITEPROTECT, &request) < 0)
-        if (errno != EAGAIN && errno != EINTR) return failed(errno, "cannot lift write protection");
-    return {};
+    return change(fd, address, length, 0, "cannot lift write protection");
 }
 
 Status fill_zero(int fd, uint64_t address, uint64_t length, uint64_t page_size) {

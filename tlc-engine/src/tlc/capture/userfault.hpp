@@ -21,6 +21,10 @@ Status make_nonblocking(int fd);
 // The next fault, nothing when none is waiting. QEMU enables no other kind of event; one is an error.
 Result<std::optional<Fault>> next(int fd);
 
+// Write-protects what is there of a range (pages that are not there are left alone or marked, as the
+// descriptor's features say).
+Status protect(int fd, uint64_t address, uint64_t length);
+
 // Ends write protection and wakes whoever waits in the range.
 Status lift(int fd, uint64_t address, uint64_t length);
 

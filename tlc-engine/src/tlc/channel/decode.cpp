@@ -25,12 +25,22 @@ std::optional<Limits> payload_limits(MessageType type) {
     case MessageType::pause:
     case MessageType::resume:
     case MessageType::loaded:
+    case MessageType::arm:
+    case MessageType::release:
         return Limits{0, 0};
     case MessageType::paused:
         return Limits{32, 32};
     case MessageType::resumed:
     case MessageType::load_devices:
+    case MessageType::track:
+    case MessageType::tracked:
+    case MessageType::sync:
+    case MessageType::released:
         return Limits{8, 8};
+    case MessageType::armed:
+        return Limits{16, 16};
+    case MessageType::synced:
+        return Limits{24, 24};
     case MessageType::load_begin:
         return Limits{wire::load_begin_size, wire::load_begin_size + max_blocks * wire::load_block_size};
     case MessageType::error:
@@ -117,7 +127,7 @@ Status take(wire::Reader& in, size_t length, MachineDescription& m) {
     TLC_TRY(check_count(count, length, wire::description_size, wire::ram_block_size));
     m.pid = in.u32();
     if (m.pid == 0 || m.pid > INT_MAX) return fail("process id {}", m.pid);
-    m.uffd_features = in.u64();
+    if (in.u64() != 0) return fail("reserved field is not 0");
     TLC_TRY_ASSIGN(version, take_text(in, wire::name_size, "QEMU's version"));
     TLC_TRY_ASSIGN(machine, take_text(in, wire::name_size, "the machine type"));
     m.qemu_version = std::move(version);
@@ -133,11 +143,11 @@ Status take(wire::Reader& in, size_t length, MachineDescription& m) {
 Status take(wire::Reader& in, size_t, Paused& m) {
     m.device_state_length = in.u64();
     m.pause_began_ns = in.u64();
-    m.protected_ns = in.u64();
+    m.stopped_ns = in.u64();
     const uint32_t was_running = in.u32();
     if (m.device_state_length == 0 || m.device_state_length > max_device_state)
         return fail("device state of {} bytes", m.device_state_length);
-    if (m.protected_ns < m.pause_began_ns) return fail("the pause ends before it begins");
+    if (m.stopped_ns < m.pause_began_ns) return fail("the pause ends before it begins");
     if (was_running > 1) return fail("was_running is {}", was_running);
     if (in.u32() != 0) return fail("reserved field is not 0");
     m.was_running = was_running == 1;
@@ -170,49 +180,73 @@ Status take(wire::Reader& in, size_t, LoadDevices& m) {
     return {};
 }
 
-// How many bytes the UTF-8 character at the start of text has; 0 when it is none. Overlong forms, surrogates
-// and numbers above U+10FFFF are none.
-size_t utf8_length(std::string_view text) {
-    const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-    if (at(0) < 0x80) return 1;
-    const size_t n = at(0) >= 0xf0 ? 4 : at(0) >= 0xe0 ? 3 : 2;
-    if (at(0) < 0xc2 || at(0) > 0xf4 || text.size() < n) return 0;
-    for (size_t i = 1; i < n; ++i)
-        if ((at(i) & 0xc0) != 0x80) return 0;
-    if ((at(0) == 0xe0 && at(1) < 0xa0) || (at(0) == 0xed && at(1) > 0x9f) ||
-        (at(0) == 0xf0 && at(1) < 0x90) || (at(0) == 0xf4 && at(1) > 0x8f))
-        return 0;
-    return n;
+Status take(wire::Reader& in, size_t, Armed& m) {
+    m.uffd_features = in.u64();
+    if (in.u64() != 0) return fail("reserved field is not 0");
+    return {};
 }
 
-// An error is always told: what is no text is replaced, not refused.
-ErrorMessage error_of(std::span<const std::byte> payload) {
-    ErrorMessage m;
-    const std::string_view raw(reinterpret_cast<const char*>(payload.data()), payload.size());
-    for (size_t i = 0; i < raw.size();) {
-        const size_t n = utf8_length(raw.substr(i));
-        const auto c = static_cast<unsigned char>(raw[i]);
-        if (n == 0 || c < 0x20 || c == 0x7f)
-            m.text.push_back(n == 0 ? '?' : ' ');
-        else
-            m.text.append(raw.substr(i, n));
-        i += std::max<size_t>(n, 1);
-    }
-    return m;
+Status take(wire::Reader& in, size_t, Track&) {
+    if (in.u64() != 0) return fail("reserved field is not 0");
+    return {};
 }
 
-Status take(wire::Reader&, size_t, Pause&) { return {}; }
-Status take(wire::Reader&, size_t, Resume&) { return {}; }
-Status take(wire::Reader&, size_t, Loaded&) { return {}; }
+Status take(wire::Reader& in, size_t, Tracked& m) {
+    m.bitmap_length = in.u64();
+    if (m.bitmap_length % 8 != 0 || m.bitmap_length > max_bitmap)
+        return fail("a bitmap of {} bytes", m.bitmap_length);
+    return {};
+}
+
+Status take(wire::Reader& in, size_t, Sync& m) {
+    const uint32_t flags = in.u32();
+    if ((flags & ~wire::sync_hold) != 0) return fail("unknown flags {:#x}", flags);
+    if (in.u32() != 0) return fail("reserved field is not 0");
+    m.hold = (flags & wire::sync_hold) != 0;
+    return {};
+}
+
+Status take(wire::Reader& in, size_t, Synced& m) {
+    m.new_pages = in.u64();
+    m.began_ns = in.u64();
+    m.ended_ns = in.u64();
+    if (m.ended_ns < m.began_ns) return fail("the sync ends before it begins");
+    return {};
+}
+
+Status take(wire::Reader& in, size_t, Released& m) {
+    m.released_ns = in.u64();
+    return {};
+}
+
+// A message without fields.
+template <typename M>
+requires std::is_empty_v<M> Status take(wire::Reader&, size_t, M&) { return {}; }
 
 template <typename M>
 Result<Message> decode_as(std::span<const std::byte> payload) {
-    M message;
-    wire::Reader in(payload);
-    if (auto done = take(in, payload.size(), message); !done)
-        return in_context(std::move(done).error(), message_name(M::type));
-    if (!in.complete()) return fail("{}: {} bytes are not its length", message_name(M::type), payload.size());
-    return Message(std::move(message));
+    if constexpr (std::is_same_v<M, ErrorMessage>) {
+        return Message(M{wire::clean_text(payload)});
+    } else {
+        M message;
+        wire::Reader in(payload);
+        if (auto done = take(in, payload.size(), message); !done)
+            return in_context(std::move(done).error(), message_name(M::type));
+        if (!in.complete())
+            return fail("{}: {} bytes are not its length", message_name(M::type), payload.size());
+        return Message(std::move(message));
+    }
+}
+
+// Tries each alternative of Message for its type.
+template <size_t... i>
+Result<Message> decode_any(MessageType type, std::span<const std::byte> payload, std::index_sequence<i...>) {
+    Result<Message> result = fail("unknown message type {}", static_cast<unsigned>(type));
+    const auto attempt = [&]<typename M>(std::type_identity<M>) {
+        if (M::type == type) result = decode_as<M>(payload);
+    };
+    (attempt(std::type_identity<std::variant_alternative_t<i, Message>>()), ...);
+    return result;
 }
 
 } // namespace
@@ -242,29 +276,7 @@ Result<Message> decode_payload(MessageType type, std::span<const std::byte> payl
     if (!limits) return fail("unknown message type {}", static_cast<unsigned>(type));
     if (payload.size() < limits->least || payload.size() > limits->most)
         return fail("{} with a payload of {} bytes", message_name(type), payload.size());
-    switch (type) {
-    case MessageType::hello:
-        return decode_as<Hello>(payload);
-    case MessageType::pause:
-        return decode_as<Pause>(payload);
-    case MessageType::paused:
-        return decode_as<Paused>(payload);
-    case MessageType::resume:
-        return decode_as<Resume>(payload);
-    case MessageType::resumed:
-        return decode_as<Resumed>(payload);
-    case MessageType::load_begin:
-        return decode_as<LoadBegin>(payload);
-    case MessageType::ready:
-        return decode_as<Ready>(payload);
-    case MessageType::load_devices:
-        return decode_as<LoadDevices>(payload);
-    case MessageType::loaded:
-        return decode_as<Loaded>(payload);
-    case MessageType::error:
-        return Message(error_of(payload));
-    }
-    return fail("unknown message type {}", static_cast<unsigned>(type));
+    return decode_any(type, payload, std::make_index_sequence<std::variant_size_v<Message>>());
 }
 
 } // namespace tlc

@@ -24,8 +24,24 @@ std::string_view message_name(MessageType type) {
         return "LOAD_DEVICES";
     case MessageType::loaded:
         return "LOADED";
+    case MessageType::arm:
+        return "ARM";
+    case MessageType::armed:
+        return "ARMED";
+    case MessageType::track:
+        return "TRACK";
+    case MessageType::tracked:
+        return "TRACKED";
+    case MessageType::sync:
+        return "SYNC";
     case MessageType::error:
         return "ERROR";
+    case MessageType::synced:
+        return "SYNCED";
+    case MessageType::release:
+        return "RELEASE";
+    case MessageType::released:
+        return "RELEASED";
     }
     return "unknown";
 }
@@ -35,8 +51,15 @@ MessageType message_type(const Message& message) {
 }
 
 size_t descriptors_of(MessageType type) {
-    if (type == MessageType::paused) return 2;
-    return type == MessageType::load_devices ? 1 : 0;
+    switch (type) {
+    case MessageType::paused:
+    case MessageType::load_devices:
+    case MessageType::armed:
+    case MessageType::tracked:
+        return 1;
+    default:
+        return 0;
+    }
 }
 
 namespace {
@@ -60,7 +83,7 @@ Status put(wire::Writer& out, const MachineDescription& m) {
     out.u32(m.page_size);
     out.u32(static_cast<uint32_t>(m.blocks.size()));
     out.u32(m.pid);
-    out.u64(m.uffd_features);
+    out.u64(0);
     out.text(m.qemu_version, wire::name_size);
     out.text(m.machine, wire::name_size);
     for (const RamBlock& b : m.blocks) {
@@ -80,7 +103,7 @@ Status put(wire::Writer& out, const MachineDescription& m) {
 Status put(wire::Writer& out, const Paused& m) {
     out.u64(m.device_state_length);
     out.u64(m.pause_began_ns);
-    out.u64(m.protected_ns);
+    out.u64(m.stopped_ns);
     out.u32(m.was_running ? 1 : 0);
     out.u32(0);
     return {};
@@ -108,6 +131,41 @@ Status put(wire::Writer& out, const LoadDevices& m) {
     return {};
 }
 
+Status put(wire::Writer& out, const Armed& m) {
+    out.u64(m.uffd_features);
+    out.u64(0);
+    return {};
+}
+
+Status put(wire::Writer& out, const Track&) {
+    out.u32(0);
+    out.u32(0);
+    return {};
+}
+
+Status put(wire::Writer& out, const Tracked& m) {
+    out.u64(m.bitmap_length);
+    return {};
+}
+
+Status put(wire::Writer& out, const Sync& m) {
+    out.u32(m.hold ? wire::sync_hold : 0);
+    out.u32(0);
+    return {};
+}
+
+Status put(wire::Writer& out, const Synced& m) {
+    out.u64(m.new_pages);
+    out.u64(m.began_ns);
+    out.u64(m.ended_ns);
+    return {};
+}
+
+Status put(wire::Writer& out, const Released& m) {
+    out.u64(m.released_ns);
+    return {};
+}
+
 Status put(wire::Writer& out, const ErrorMessage& m) {
     std::string_view text = m.text.empty() ? std::string_view("no reason given") : m.text;
     if (text.size() > max_error_text) {
@@ -125,6 +183,8 @@ Status put(wire::Writer& out, const ErrorMessage& m) {
 Status put(wire::Writer&, const Pause&) { return {}; }
 Status put(wire::Writer&, const Resume&) { return {}; }
 Status put(wire::Writer&, const Loaded&) { return {}; }
+Status put(wire::Writer&, const Arm&) { return {}; }
+Status put(wire::Writer&, const Release&) { return {}; }
 
 } // namespace
 

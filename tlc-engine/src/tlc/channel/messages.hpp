@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The messages between QEMU and the engine, version 1. A frame is a header of 16 bytes and a payload, all
+// The messages between QEMU and the engine, version 2. A frame is a header of 16 bytes and a payload, all
 // integers little endian. encode and decode are pure functions: no I/O, no state, thread-safe. decode checks
 // every length, count and string before use and refuses what it does not know; lengths are bytes.
 #pragma once
@@ -18,11 +18,12 @@
 namespace tlc {
 
 inline constexpr uint32_t frame_magic = 0x31434c54; // "TLC1"
-inline constexpr uint16_t frame_version = 1;
+inline constexpr uint16_t frame_version = 2;
 inline constexpr size_t frame_header_size = 16;
 inline constexpr uint32_t max_blocks = 256;
 inline constexpr size_t max_error_text = 4096;
 inline constexpr uint64_t max_device_state = uint64_t{1} << 30;
+inline constexpr uint64_t max_bitmap = uint64_t{1} << 40; // enough for any address space
 
 // The numbers are on the wire and frozen.
 enum class MessageType : uint16_t {
@@ -35,7 +36,15 @@ enum class MessageType : uint16_t {
     ready = 7,
     load_devices = 8,
     loaded = 9,
+    arm = 10,
+    armed = 11,
+    track = 12,
+    tracked = 13,
+    sync = 14,
     error = 15,
+    synced = 16,
+    release = 17,
+    released = 18,
 };
 std::string_view message_name(MessageType type); // "PAUSED"
 
@@ -49,7 +58,7 @@ struct RamBlock {
     uint64_t max_length = 0;
     uint64_t page_size = 0;      // of the memory behind it: 4096, or a huge page's
     bool protectable = false;    // writes of the guest can be write-protected
-    bool missing_faults = false; // never-touched pages raise faults too, they need not be populated first
+    bool missing_faults = false; // ARM registers it for missing faults too: touching a page never touched
 
     bool operator==(const RamBlock&) const = default;
 };
@@ -58,8 +67,7 @@ struct RamBlock {
 struct MachineDescription {
     ChannelMode mode = ChannelMode::save;
     uint32_t page_size = 0;
-    uint32_t pid = 0;           // in QEMU's own pid namespace; prefer Channel::peer_pid()
-    uint64_t uffd_features = 0; // UFFD_FEATURE_* of QEMU's userfaultfd; 0 in a load
+    uint32_t pid = 0; // in QEMU's own pid namespace; prefer Channel::peer_pid()
     std::string qemu_version;
     std::string machine;
     std::vector<RamBlock> blocks;
@@ -74,12 +82,12 @@ struct Pause {
     static constexpr MessageType type = MessageType::pause;
     bool operator==(const Pause&) const = default;
 };
-// Carries two descriptors: the userfaultfd, then the memfd of the device state.
+// Carries one descriptor: the memfd of the device state.
 struct Paused {
     static constexpr MessageType type = MessageType::paused;
     uint64_t device_state_length = 0;
     uint64_t pause_began_ns = 0; // CLOCK_MONOTONIC
-    uint64_t protected_ns = 0;
+    uint64_t stopped_ns = 0;     // the device state is saved
     bool was_running = false;
     bool operator==(const Paused&) const = default;
 };
@@ -115,6 +123,52 @@ struct Loaded {
     static constexpr MessageType type = MessageType::loaded;
     bool operator==(const Loaded&) const = default;
 };
+// "Make the userfaultfd": once, before PAUSE. Nothing is protected by it.
+struct Arm {
+    static constexpr MessageType type = MessageType::arm;
+    bool operator==(const Arm&) const = default;
+};
+// Carries one descriptor: the userfaultfd, registered; its faults are the engine's from here.
+struct Armed {
+    static constexpr MessageType type = MessageType::armed;
+    uint64_t uffd_features = 0; // UFFD_FEATURE_* that are on
+    bool operator==(const Armed&) const = default;
+};
+// "Start the dirty log": once, before PAUSE.
+struct Track {
+    static constexpr MessageType type = MessageType::track;
+    bool operator==(const Track&) const = default;
+};
+// Carries one descriptor: the memfd of the bitmap, in which QEMU sets bits and the engine clears them. Blocks
+// in HELLO's order, each from a 64-bit word on, one bit a page of 4096 bytes: bit p % 64 of its word p / 64.
+struct Tracked {
+    static constexpr MessageType type = MessageType::tracked;
+    uint64_t bitmap_length = 0;
+    bool operator==(const Tracked&) const = default;
+};
+// "Move the dirty log into the bitmap"; hold: stop the VM before, until Release or Pause.
+struct Sync {
+    static constexpr MessageType type = MessageType::sync;
+    bool hold = false;
+    bool operator==(const Sync&) const = default;
+};
+struct Synced {
+    static constexpr MessageType type = MessageType::synced;
+    uint64_t new_pages = 0; // bits that were 0 before
+    uint64_t began_ns = 0;  // CLOCK_MONOTONIC; with hold: the VM began to stop
+    uint64_t ended_ns = 0;
+    bool operator==(const Synced&) const = default;
+};
+// "Let the VM go on" after a Sync that holds it.
+struct Release {
+    static constexpr MessageType type = MessageType::release;
+    bool operator==(const Release&) const = default;
+};
+struct Released {
+    static constexpr MessageType type = MessageType::released;
+    uint64_t released_ns = 0; // CLOCK_MONOTONIC
+    bool operator==(const Released&) const = default;
+};
 // The peer has backed out. Text is UTF-8 without control characters.
 struct ErrorMessage {
     static constexpr MessageType type = MessageType::error;
@@ -122,8 +176,8 @@ struct ErrorMessage {
     bool operator==(const ErrorMessage&) const = default;
 };
 
-using Message =
-    std::variant<Hello, Pause, Paused, Resume, Resumed, LoadBegin, Ready, LoadDevices, Loaded, ErrorMessage>;
+using Message = std::variant<Hello, Pause, Paused, Resume, Resumed, LoadBegin, Ready, LoadDevices, Loaded,
+                             Arm, Armed, Track, Tracked, Sync, Synced, Release, Released, ErrorMessage>;
 
 MessageType message_type(const Message& message);
 // How many descriptors a message of this type carries, never more and never less.

@@ -18,6 +18,10 @@ inline constexpr size_t load_begin_size = 8;
 inline constexpr size_t load_block_size = id_size + 8;
 inline constexpr uint32_t block_protectable = 1;
 inline constexpr uint32_t block_missing_faults = 2;
+inline constexpr uint32_t sync_hold = 1;
+
+// An ERROR's text as it can be shown: what is no UTF-8 becomes '?', a control character a space.
+std::string clean_text(std::span<const std::byte> raw);
 
 class Writer {
   public:

@@ -2,13 +2,12 @@
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
-#include <tlc/capture/cow_capture.hpp>
 #include <tlc/checkpoint/progress.hpp>
 #include <tlc/checkpoint/save.hpp>
 #include <tlc/checkpoint/session.hpp>
+#include <tlc/checkpoint/vm_capture.hpp>
 #include <tlc/disk/disk.hpp>
 #include <tlc/image/writer.hpp>
-
 
 #include <algorithm>
 #include <chrono>
@@ -23,8 +22,6 @@ using Clock = std::chrono::steady_clock;
 // QEMU answers from its main loop; a flush of the guest's disks may lie in the pause.
 constexpr auto pause_limit = std::chrono::seconds(15);
 constexpr unsigned worker_threads = 2;
-// UFFD_FEATURE_WP_UNPOPULATED, newer than the headers of older distributions.
-constexpr uint64_t protects_unpopulated = uint64_t{1} << 13;
 
 class LaneSink final : public PageSink {
   public:
@@ -86,23 +83,59 @@ class Save {
             TLC_TRY_ASSIGN(disk, open_disk(request_.live));
             disk_ = std::move(disk);
         }
+        report_.created = utc_text(std::chrono::system_clock::now());
+        TLC_TRY_ASSIGN(identity, new_identity());
+        report_.identity = identity;
+        // Most of what is dirty goes out now, so that little is left for the pause.
+        if (disk_) TLC_TRY(disk_->sync(request_.live));
+        TLC_TRY(begin_capture());
+        const Progress progress("checkpoint", capture_->bytes_total(),
+                                [this] { return capture_->bytes_done(); });
+        return capture_->before_pause();
+    }
+
+    Status begin_capture() {
+        CaptureChoice choice = request_.capture;
+        if (choice.kind != CaptureKind::automatic) return begin_capture(choice, nullptr);
+        bool refused = false;
+        choice.kind = CaptureKind::cow;
+        auto begun = begin_capture(choice, &refused);
+        if (begun || !refused) return begun;
+        report_.fallback = begun.error().message;
+        log::warning("copy on write is not possible, memory is captured by dirty log instead, which slows "
+                     "the VM more: {}",
+                     report_.fallback);
+        choice.kind = CaptureKind::log;
+        return begin_capture(choice, nullptr);
+    }
+
+    Status begin_capture(const CaptureChoice& choice, bool* refused) {
+        capture_.reset();
+        sinks_.clear();
+        image_.reset();
+        session_.reset();
         TLC_TRY_ASSIGN(session,
                        open_session(request_.qmp_socket, ChannelMode::save, request_.userfaultfd_device));
         session_.emplace(std::move(session));
-
-        report_.created = utc_text(std::chrono::system_clock::now());
         report_.machine = session_->machine.machine;
         report_.qemu_version = session_->machine.qemu_version;
-        TLC_TRY_ASSIGN(identity, new_identity());
-        report_.identity = identity;
+        report_.capture = choice.text();
         TLC_TRY(open_image());
-        TLC_TRY(prepare_capture());
-        if (disk_) TLC_TRY(disk_->sync(request_.live));
+        const size_t count = VmCapture::sinks_for(choice.kind, worker_threads);
+        sinks_.reserve(count);
+        std::vector<PageSink*> sinks;
+        for (size_t n = 0; n < count; ++n)
+            sinks.push_back(&sinks_.emplace_back(image_->lane()));
+        const VmCaptureOptions options{choice, request_.buffer_bytes, request_.skip_known,
+                                       request_.replace_older};
+        TLC_TRY_ASSIGN(capture, VmCapture::begin(*session_, options, std::move(sinks), refused));
+        capture_ = std::move(capture);
         return {};
     }
 
     Status open_image() {
         std::vector<ImageBlock> blocks;
+        report_.ram_bytes = 0;
         for (const auto& block : session_->machine.blocks) {
             blocks.push_back({block.id, block.used_length, block.page_size});
             report_.ram_bytes += block.used_length;
@@ -111,32 +144,12 @@ class Save {
         info.identity = report_.identity;
         info.machine = report_.machine;
         info.qemu_version = report_.qemu_version;
-        info.capture_kind = "cow";
+        info.capture_kind = report_.capture;
         info.created = report_.created;
         std::error_code ignored;
         std::filesystem::remove(partial_, ignored);
         TLC_TRY_ASSIGN(image, ImageWriter::create(partial_, info, std::move(blocks)));
         image_.emplace(std::move(image));
-        for (unsigned n = 0; n < worker_threads; ++n)
-            sinks_.emplace_back(image_->lane());
-        return {};
-    }
-
-    Status prepare_capture() {
-        std::vector<GuestBlock> blocks;
-        for (const auto& block : session_->machine.blocks)
-            blocks.push_back({block.id, block.host_address, block.used_length, block.page_size,
-                              block.protectable, block.missing_faults});
-        TLC_TRY_ASSIGN(memory, GuestMemory::open(session_->channel.peer_pid(), std::move(blocks)));
-        if ((session_->machine.uffd_features & protects_unpopulated) == 0) TLC_TRY(memory.populate());
-        CaptureOptions options;
-        options.buffer_bytes = request_.buffer_bytes;
-        options.peer_fd = session_->channel.fd();
-        std::vector<PageSink*> sinks;
-        for (auto& sink : sinks_)
-            sinks.push_back(&sink);
-        TLC_TRY_ASSIGN(capture, CowCapture::prepare(std::move(memory), options, std::move(sinks)));
-        capture_ = std::move(capture);
         return {};
     }
 
@@ -145,7 +158,7 @@ class Save {
         Channel& channel = session_->channel;
         TLC_TRY(channel.send(Pause{}, pause_limit));
         TLC_TRY_ASSIGN(paused, channel.expect<Paused>(pause_limit));
-        TLC_TRY(capture_->start(std::move(paused.descriptors[0])));
+        TLC_TRY(capture_->in_pause());
         if (disk_) {
             TLC_TRY(disk_->snapshot(request_.live, snapshot()));
             snapshot_taken_ = true;
@@ -154,7 +167,7 @@ class Save {
         TLC_TRY_ASSIGN(resumed, channel.expect<Resumed>(pause_limit));
         report_.pause_ms =
             static_cast<double>(resumed.message.resumed_ns - paused.message.pause_began_ns) / 1e6;
-        TLC_TRY_ASSIGN(devices, read_device_state(paused.descriptors[1], paused.message.device_state_length));
+        TLC_TRY_ASSIGN(devices, read_device_state(paused.descriptors[0], paused.message.device_state_length));
         return image_->set_device_state(devices);
     }
 
@@ -166,8 +179,15 @@ class Save {
             TLC_TRY_ASSIGN(counters, capture_->wait());
             report_.faults = counters.faults;
             report_.buffer_peak_bytes = counters.buffer_peak_bytes;
+            report_.exposed_bytes = counters.exposed_bytes;
+            report_.working_set_pages = counters.working_set_pages;
+            report_.table_pages = counters.table_pages;
+            report_.skipped_opt1 = counters.skipped_opt1;
+            report_.skipped_opt2 = counters.skipped_opt2;
+            report_.hold_ms = static_cast<double>(capture_->longest_hold_ns()) / 1e6;
         }
         // Nothing is missing any more: QEMU may take the next request.
+        capture_.reset();
         session_.reset();
         ImageCounters counters;
         counters.pause_ns = static_cast<uint64_t>(report_.pause_ms * 1e6);
@@ -199,7 +219,7 @@ class Save {
     std::optional<ImageWriter> image_;
     std::optional<EngineSession> session_;
     std::vector<LaneSink> sinks_;
-    std::unique_ptr<CowCapture> capture_;
+    std::unique_ptr<VmCapture> capture_;
 };
 
 } // namespace

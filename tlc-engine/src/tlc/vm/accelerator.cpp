@@ -32,7 +32,8 @@ Result<AcceleratorChoice> choose_accelerator(const std::string& wish, int kvm_fd
     if (wish != "auto" && wish != "kvm")
         return fail(ErrorKind::usage, "unknown accelerator \"{}\" (write auto, kvm or tcg)", wish);
     const auto obstacle = kvm_obstacle(kvm_fd);
-    if (!obstacle) return AcceleratorChoice{"kvm", "/dev/kvm opens and the processor has hardware virtualisation"};
+    if (!obstacle)
+        return AcceleratorChoice{"kvm", "/dev/kvm opens and the processor has hardware virtualisation"};
     if (wish == "kvm") return fail(ErrorKind::incompatible, "KVM cannot run guests here: {}", *obstacle);
     return AcceleratorChoice{"tcg", "no KVM here: " + *obstacle};
 }

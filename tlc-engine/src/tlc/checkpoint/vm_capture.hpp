@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// VmCapture: the capture of a VM that QEMU has opened a channel for, of whichever kind was chosen. Owns the
+// capture; the session and the sinks stay the caller's and outlive it. Calls in this order, one thread:
+// begin, before_pause, [PAUSE, PAUSED], in_pause, [RESUME, RESUMED], wait.
+#pragma once
+
+#include <tlc/capture/cow_capture.hpp>
+#include <tlc/capture/log_capture.hpp>
+#include <tlc/checkpoint/capture_choice.hpp>
+#include <tlc/checkpoint/channel_dirty_log.hpp>
+#include <tlc/checkpoint/session.hpp>
+
+namespace tlc {
+
+struct VmCaptureOptions {
+    CaptureChoice choice; // not automatic
+    uint64_t buffer_bytes = uint64_t{64} << 20;
+    bool skip_known = true; // log's optimisations
+    bool replace_older = true;
+};
+
+class VmCapture {
+  public:
+    // How many sinks a kind wants, for so many threads that compress.
+    static size_t sinks_for(CaptureKind kind, size_t threads);
+
+    // Allocates what is needed and asks QEMU for the userfaultfd or the dirty log. `refused` (optional) is
+    // set when it was QEMU that would not give it: the VM is as it was, and another kind may work.
+    static Result<std::unique_ptr<VmCapture>> begin(EngineSession& session, const VmCaptureOptions& options,
+                                                    std::vector<PageSink*> sinks, bool* refused);
+
+    // cow: protects all memory. log: goes over all memory, which is nearly the whole work.
+    Status before_pause();
+    Status in_pause() { return capture().in_pause(); }
+    Result<CaptureCounters> wait() { return capture().wait(); }
+    // The longest the VM stood still before the pause, by our own doing.
+    uint64_t longest_hold_ns() const { return log_ ? log_->longest_hold_ns() : 0; }
+    uint64_t bytes_total() const { return capture().bytes_total(); }
+    uint64_t bytes_done() const { return capture().bytes_done(); }
+
+  private:
+    VmCapture() = default;
+    Status begin_cow(EngineSession& session, GuestMemory memory, const VmCaptureOptions& options,
+                     std::vector<PageSink*> sinks, bool* refused);
+    Status begin_log(EngineSession& session, GuestMemory memory, const VmCaptureOptions& options,
+                     std::vector<PageSink*> sinks, bool* refused);
+    Capture& capture() const { return cow_ ? static_cast<Capture&>(*cow_) : static_cast<Capture&>(*by_log_); }
+
+    std::optional<ChannelDirtyLog> log_; // used by by_log_
+    Fd userfaultfd_;
+    bool protects_unpopulated_ = false;
+    std::unique_ptr<CowCapture> cow_; // this one or
+    std::unique_ptr<LogCapture> by_log_;
+};
+
+} // namespace tlc
