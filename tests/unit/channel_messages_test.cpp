@@ -90,7 +90,7 @@ TEST(ChannelMessages, RoundTripOfEveryType) {
 
 TEST(ChannelMessages, LayoutIsTheWrittenOne) {
     const auto frame = *encode(Paused{0x0102, 3, 4, true});
-    const unsigned char expected[] = {'T', 'L', 'C', '1', 2, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0,
+    const unsigned char expected[] = {'T', 'L', 'C', '1', 3, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0,
                                       2,   1,   0,   0,   0, 0, 0, 0, 3,  0, 0, 0, 0, 0, 0, 0,
                                       4,   0,   0,   0,   0, 0, 0, 0, 1,  0, 0, 0, 0, 0, 0, 0};
     ASSERT_EQ(frame.size(), sizeof expected);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The messages between QEMU and the engine, version 2. A frame is a header of 16 bytes and a payload, all
+// The messages between QEMU and the engine, version 3. A frame is a header of 16 bytes and a payload, all
 // integers little endian. encode and decode are pure functions: no I/O, no state, thread-safe. decode checks
 // every length, count and string before use and refuses what it does not know; lengths are bytes.
 #pragma once
@@ -18,7 +18,7 @@
 namespace tlc {
 
 inline constexpr uint32_t frame_magic = 0x31434c54; // "TLC1"
-inline constexpr uint16_t frame_version = 2;
+inline constexpr uint16_t frame_version = 3;
 inline constexpr size_t frame_header_size = 16;
 inline constexpr uint32_t max_blocks = 256;
 inline constexpr size_t max_error_text = 4096;
