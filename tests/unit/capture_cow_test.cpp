@@ -66,12 +66,10 @@ class Running {
         auto memory = GuestMemory::open(guest.pid(), guest.blocks());
         if (!memory) throw std::runtime_error(memory.error().message);
         protects_unpopulated = s.guest.holes == HoleMode::marks;
-        std::vector<PageSink*> sinks;
-        for (const auto& sink : sinks_)
-            sinks.push_back(sink.get());
         CaptureOptions options = s.options;
         options.peer_fd = guest.socket();
-        auto prepared = CowCapture::prepare(std::move(*memory), options, sinks);
+        options.workers = s.workers;
+        auto prepared = CowCapture::prepare(std::move(*memory), options);
         if (!prepared) throw std::runtime_error(prepared.error().message);
         capture = std::move(*prepared);
     }
@@ -79,6 +77,13 @@ class Running {
         Fd userfaultfd = guest.arm();
         if (!userfaultfd) return fail("the test guest gave no userfaultfd");
         TLC_TRY(capture->arm(std::move(userfaultfd), protects_unpopulated));
+        return checkpoint(true);
+    }
+    Status checkpoint(bool everything) {
+        std::vector<PageSink*> sinks;
+        for (const auto& sink : sinks_)
+            sinks.push_back(sink.get());
+        TLC_TRY(capture->begin(std::move(sinks), everything));
         std::this_thread::sleep_for(before_pause);
         if (!guest.pause()) return fail("the test guest is gone");
         auto done = capture->in_pause();
@@ -142,6 +147,43 @@ TEST_F(CowCaptureTest, ImageIsTheMemoryAtThePause) {
         EXPECT_GT(sum.clusters_by_sweep, 0U);
         EXPECT_GT(sum.pages_untouched, 0U);
         EXPECT_GT(sum.exposed_bytes, 0U);
+    }
+}
+
+// What was copied for earlier checkpoints and not written since is still right for this one.
+TEST_F(CowCaptureTest, WatchedMemoryIsCopiedAgainWhereItWasWritten) {
+    uint64_t later_pages = 0;
+    uint64_t all_pages = 0;
+    for (unsigned round = 0; round < rounds_; ++round) {
+        Scenario scenario = random_scenario(random_);
+        scenario.options.watch = true;
+        scenario.guest.blocks.push_back({BlockKind::huge, 512 + random_() % 2048});
+        SCOPED_TRACE(fmt::format("round {}, holes {}, kind {}, adaptive {}", round,
+                                 static_cast<int>(scenario.guest.holes),
+                                 static_cast<int>(scenario.guest.blocks[0].kind), scenario.options.adaptive));
+        Running r(scenario);
+        for (unsigned checkpoint = 0; checkpoint < 4; ++checkpoint) {
+            r.before_pause = std::chrono::microseconds(random_() % 2 * (random_() % 3000));
+            const bool everything = random_() % 4 == 0;
+            r.image.next_checkpoint();
+            const auto begun = checkpoint == 0 ? r.start() : r.checkpoint(everything);
+            ASSERT_TRUE(begun) << begun.error().message;
+            const auto counters = r.capture->wait();
+            ASSERT_TRUE(counters) << counters.error().message;
+            ASSERT_EQ(r.image.difference(r.guest), "") << "checkpoint " << checkpoint;
+            EXPECT_EQ((counters->pages_saved + counters->pages_untouched) * guest_page,
+                      r.capture->bytes_total());
+            EXPECT_LE(counters->buffer_peak_bytes, scenario.options.buffer_bytes);
+            if (checkpoint > 0 && !everything) later_pages += counters->pages_saved;
+            if (checkpoint > 0 && !everything) all_pages += r.capture->memory_bytes() / guest_page;
+            EXPECT_TRUE(r.guest.goes_on());
+            std::this_thread::sleep_for(std::chrono::microseconds(random_() % 3 * (random_() % 2000)));
+        }
+        EXPECT_TRUE(r.guest.finish());
+    }
+    fmt::print("later checkpoints copied {} of {} pages\n", later_pages, all_pages);
+    if (rounds_ >= 40) {
+        EXPECT_LT(later_pages, all_pages);
     }
 }
 
@@ -250,6 +292,7 @@ TEST_F(CowCaptureTest, BadDescriptorIsAnErrorOfArm) {
     scenario.guest.blocks = {{BlockKind::anonymous, 10}};
     Running r(scenario);
     EXPECT_FALSE(r.capture->arm(Fd(), true));
+    EXPECT_FALSE(r.checkpoint(true));
     EXPECT_FALSE(r.capture->in_pause());
     EXPECT_FALSE(r.capture->wait());
     EXPECT_FALSE(r.capture->arm(Fd(), true));
@@ -257,19 +300,33 @@ TEST_F(CowCaptureTest, BadDescriptorIsAnErrorOfArm) {
 
 TEST_F(CowCaptureTest, PrepareChecksItsOptions) {
     TestGuest guest({.blocks = {{BlockKind::anonymous, 10}}});
-    Image image(guest.blocks());
-    TestSink sink(image);
-    const auto refusal = [&](CaptureOptions options, std::vector<PageSink*> sinks) {
+    const auto refusal = [&](CaptureOptions options) {
         auto memory = GuestMemory::open(guest.pid(), guest.blocks());
-        const auto capture = CowCapture::prepare(std::move(*memory), options, std::move(sinks));
+        const auto capture = CowCapture::prepare(std::move(*memory), options);
         return capture ? "accepted" : capture.error().message;
     };
-    EXPECT_EQ(refusal({}, {&sink}), "accepted");
-    EXPECT_THAT(refusal({.cluster_bytes = 4096}, {&sink}), HasSubstr("power of two"));
-    EXPECT_THAT(refusal({.cluster_bytes = 96 << 10}, {&sink}), HasSubstr("power of two"));
-    EXPECT_THAT(refusal({.buffer_bytes = smallest_cluster}, {&sink}), HasSubstr("too small"));
-    EXPECT_THAT(refusal({.fault_threads = 0}, {&sink}), HasSubstr("at least one"));
-    EXPECT_THAT(refusal({}, {}), HasSubstr("at least one"));
+    EXPECT_EQ(refusal({}), "accepted");
+    EXPECT_THAT(refusal({.cluster_bytes = 4096}), HasSubstr("power of two"));
+    EXPECT_THAT(refusal({.cluster_bytes = 96 << 10}), HasSubstr("power of two"));
+    EXPECT_THAT(refusal({.buffer_bytes = smallest_cluster}), HasSubstr("too small"));
+    EXPECT_THAT(refusal({.fault_threads = 0}), HasSubstr("at least one"));
+    EXPECT_THAT(refusal({.workers = 0}), HasSubstr("at least one"));
+}
+
+TEST_F(CowCaptureTest, BeginWantsASinkAWorkerAndOneCheckpointAtATime) {
+    Scenario scenario;
+    scenario.guest.blocks = {{BlockKind::anonymous, 50}};
+    scenario.options.watch = true;
+    Running r(scenario);
+    EXPECT_FALSE(r.capture->begin({}, true)); // not armed
+    ASSERT_TRUE(r.start());
+    EXPECT_FALSE(r.checkpoint(true)); // the first one is not complete
+    ASSERT_TRUE(r.capture->wait());
+    EXPECT_FALSE(r.capture->begin({}, true));
+    r.image.next_checkpoint();
+    EXPECT_TRUE(r.checkpoint(false));
+    EXPECT_TRUE(r.capture->wait());
+    EXPECT_TRUE(r.guest.goes_on());
 }
 
 } // namespace

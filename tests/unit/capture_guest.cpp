@@ -232,9 +232,13 @@ void TestGuest::child() {
         const auto& b = spec_.blocks[i];
         memory.push_back(guest_memory(b.kind, b.pages * guest_page));
         control_->address[i] = reinterpret_cast<uintptr_t>(memory[i]);
-        for (uint64_t p = 0; p < b.pages; ++p)
-            if (random() % 100 >= spec_.hole_percent)
-                std::memset(memory[i] + p * guest_page, static_cast<int>(random()), guest_page);
+        // In huge pages one touched page fills the stretch: holes are whole stretches there.
+        bool hole = false;
+        for (uint64_t p = 0; p < b.pages; ++p) {
+            if (b.kind != BlockKind::huge || (control_->address[i] / guest_page + p) % 512 == 0 || p == 0)
+                hole = random() % 100 < spec_.hole_percent;
+            if (!hole) std::memset(memory[i] + p * guest_page, static_cast<int>(random()), guest_page);
+        }
     }
     std::atomic<bool> hold{false};
     std::atomic<bool> end{false};

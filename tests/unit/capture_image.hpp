@@ -40,6 +40,12 @@ class Image {
         std::memcpy(content_[block].data() + first * guest_page, data.data(), data.size());
         return {};
     }
+    // What comes now is a later state of the same memory.
+    void next_checkpoint() {
+        for (size_t i = 0; i < content_.size(); ++i)
+            for (size_t p = 0; p < content_[i].size() / guest_page; ++p)
+                seen_[i][p] = 0;
+    }
     // The first page that differs from the reference, as text; empty: none.
     std::string difference(const TestGuest& guest) const {
         for (size_t i = 0; i < content_.size(); ++i)

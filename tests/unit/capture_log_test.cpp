@@ -75,12 +75,10 @@ Scenario random_scenario(std::mt19937& random) {
 class Running {
   public:
     explicit Running(const Scenario& s) : guest(s.guest), image(guest.blocks(), true), log(guest) {
-        std::vector<PageSink*> sinks;
         for (unsigned i = 0; i < s.sinks; ++i) {
             sinks_.push_back(std::make_unique<TestSink>(image));
             sinks_[i]->delay = s.delay;
             sinks_[i]->fail_after = s.fail_after;
-            sinks.push_back(sinks_[i].get());
         }
         auto blocks = guest.blocks();
         for (GuestBlock& b : blocks)
@@ -89,13 +87,17 @@ class Running {
         if (!memory) throw std::runtime_error(memory.error().message);
         auto bitmap = DirtyBitmap::map(guest.track(), blocks);
         if (!bitmap) throw std::runtime_error(bitmap.error().message);
-        auto prepared =
-            LogCapture::prepare(std::move(*memory), std::move(*bitmap), log, s.options, std::move(sinks));
+        LogOptions options = s.options;
+        options.pass_threads = s.sinks - 1;
+        auto prepared = LogCapture::prepare(std::move(*memory), std::move(*bitmap), log, options);
         if (!prepared) throw std::runtime_error(prepared.error().message);
         capture = std::move(*prepared);
     }
     Status run() {
-        TLC_TRY(capture->before_pause());
+        std::vector<PageSink*> sinks;
+        for (const auto& sink : sinks_)
+            sinks.push_back(sink.get());
+        TLC_TRY(capture->before_pause(std::move(sinks)));
         if (!guest.pause()) return fail("the test guest is gone");
         auto done = capture->in_pause();
         guest.resume();
@@ -219,21 +221,18 @@ TEST_F(LogCaptureTest, CancelAndKill) {
 
 TEST_F(LogCaptureTest, PrepareChecksItsOptions) {
     TestGuest guest({.blocks = {{BlockKind::anonymous, 70}}});
-    Image image(guest.blocks());
-    TestSink sink(image);
     GuestLog log(guest);
     const Fd memory = guest.track();
-    const auto refusal = [&](LogOptions options, std::vector<PageSink*> sinks) {
+    const auto refusal = [&](LogOptions options) {
         auto ram = GuestMemory::open(guest.pid(), guest.blocks());
         auto bitmap = DirtyBitmap::map(memory, guest.blocks());
-        const auto capture =
-            LogCapture::prepare(std::move(*ram), std::move(*bitmap), log, options, std::move(sinks));
+        const auto capture = LogCapture::prepare(std::move(*ram), std::move(*bitmap), log, options);
         return capture ? "accepted" : capture.error().message;
     };
-    EXPECT_EQ(refusal({}, {&sink, &sink}), "accepted");
-    EXPECT_THAT(refusal({}, {&sink}), HasSubstr("at least two"));
-    EXPECT_THAT(refusal({.interval = 0ms}, {&sink, &sink}), HasSubstr("positive"));
-    EXPECT_THAT(refusal({.buffer_bytes = 100}, {&sink, &sink}), HasSubstr("cannot be used"));
+    EXPECT_EQ(refusal({}), "accepted");
+    EXPECT_THAT(refusal({.pass_threads = 0}), HasSubstr("pass thread"));
+    EXPECT_THAT(refusal({.interval = 0ms}), HasSubstr("positive"));
+    EXPECT_THAT(refusal({.buffer_bytes = 100}), HasSubstr("cannot be used"));
     auto more = guest.blocks();
     more.push_back(more.front());
     EXPECT_FALSE(DirtyBitmap::map(memory, more));

@@ -39,17 +39,20 @@ TEST(ClusterMap, FindsClustersAndShortLastOnes) {
     EXPECT_EQ(map.find(0x80000000 + (3 << 20))->first, 1U);
 }
 
-TEST(ClusterMap, OneClaimerAndOneLast) {
+TEST(ClusterMap, OneClaimer) {
     ClusterMap map({{"a", 0x10000000, 3 * 65536, 4096, true, false}}, 65536);
-    EXPECT_EQ(map.state(0, 1), ClusterState::untouched);
+    EXPECT_EQ(map.state(0, 1), ClusterState::dirty);
+    EXPECT_FALSE(map.claim(0, 1));
+    map.set({0, 0, 3}, ClusterState::untouched);
     EXPECT_TRUE(map.claim(0, 1));
     EXPECT_FALSE(map.claim(0, 1));
-    EXPECT_FALSE(map.set_saved({0, 1, 1}));
-    EXPECT_FALSE(map.claim(0, 1));
-    EXPECT_EQ(map.state(0, 1), ClusterState::saved);
-    EXPECT_TRUE(map.claim(0, 0) && map.claim(0, 2));
-    EXPECT_FALSE(map.set_saved({0, 0, 1}));
-    EXPECT_TRUE(map.set_saved({0, 2, 1}));
+    EXPECT_TRUE(map.change(0, 1, ClusterState::claimed, ClusterState::clean));
+    EXPECT_FALSE(map.change(0, 1, ClusterState::claimed, ClusterState::wanted));
+    EXPECT_EQ(map.state(0, 1), ClusterState::clean);
+    EXPECT_TRUE(map.any({0, 0, 3}, ClusterState::clean));
+    EXPECT_FALSE(map.any({0, 0, 3}, ClusterState::exposed));
+    EXPECT_FALSE(map.all({0, 0, 2}, ClusterState::untouched));
+    EXPECT_TRUE(map.all({0, 2, 1}, ClusterState::untouched));
 }
 
 std::optional<uint32_t> one_for_fault(SlotPool& pool) {
@@ -71,25 +74,32 @@ TEST(ClusterMap, StretchesFollowAddressesAndClaimsGrowAroundAFault) {
     expect_run(map.stretch({0, 3, 1}, span), 3, 4);
     expect_run(map.stretch({0, 7, 1}, span), 7, 1);
     expect_run(map.stretch({0, 5, 1}, 4096), 5, 1);
+    map.set({0, 0, 8}, ClusterState::untouched);
     ASSERT_TRUE(map.claim(0, 3));
-    expect_run(map.claim_around({0, 5, 1}, map.stretch({0, 5, 1}, span), 8), 4, 3);
-    expect_run(map.claim_around({0, 5, 1}, map.stretch({0, 5, 1}, span), 8), 5, 0);
-    expect_run(map.claim_around({0, 1, 1}, map.stretch({0, 1, 1}, span), 2), 0, 2);
+    const auto claim_around = [&](uint64_t cluster, uint64_t most) {
+        return map.change_around({0, cluster, 1}, map.stretch({0, cluster, 1}, span), most,
+                                 ClusterState::untouched, ClusterState::claimed);
+    };
+    expect_run(claim_around(5, 8), 4, 3);
+    expect_run(claim_around(5, 8), 5, 0);
+    expect_run(claim_around(1, 2), 0, 2);
 }
 
-TEST(ClusterMap, ExposedRunsAreFound) {
+TEST(ClusterMap, RunsOfAStateAreFound) {
     ClusterMap map({{"a", 0x10000000, 8 * 65536, 4096, true, false}}, 65536);
     map.set({0, 2, 2}, ClusterState::exposed);
     map.set({0, 7, 1}, ClusterState::exposed);
     EXPECT_FALSE(map.claim(0, 2));
-    auto run = map.next_exposed(0, 0);
+    const auto next = [&](uint64_t from) { return map.next(0, from, ClusterState::exposed); };
+    auto run = next(0);
     EXPECT_EQ(run.first, 2U);
     EXPECT_EQ(run.count, 2U);
     map.set(run, ClusterState::untouched);
-    run = map.next_exposed(0, 0);
+    run = next(0);
     EXPECT_EQ(run.first, 7U);
     EXPECT_EQ(run.count, 1U);
-    EXPECT_EQ(map.next_exposed(0, 8).count, 0U);
+    EXPECT_EQ(next(8).count, 0U);
+    EXPECT_EQ(map.next(0, 2, ClusterState::untouched, 1).count, 1U);
 }
 
 TEST(FaultSpan, GrowsWhileFaultsFollowEachOther) {

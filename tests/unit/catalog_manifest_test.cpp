@@ -105,11 +105,25 @@ TEST(Manifest, refuses_numbers_out_of_range) {
 
 TEST(Manifest, tells_a_newer_version_from_damage) {
     json object = sample();
-    object["format_version"] = 2;
+    object["format_version"] = 3;
     object["news"] = "unknown here";
     const auto read = parse_manifest(sealed(object));
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().kind, ErrorKind::incompatible);
+}
+
+TEST(Manifest, names_older_files_from_version_2_on) {
+    auto manifest = test::sample_manifest(3, 2);
+    EXPECT_EQ(json::parse(*manifest_text(manifest))["format_version"], 1);
+    manifest.memory.older = {{"older-1.h5", 7}, {"older-2.h5", 8}};
+    const auto text = manifest_text(manifest);
+    ASSERT_TRUE(text) << text.error().message;
+    EXPECT_EQ(json::parse(*text)["format_version"], 2);
+    EXPECT_EQ(*parse_manifest(*text), manifest);
+    for (const char* name : {"../elsewhere", "", "a/b"}) {
+        manifest.memory.older = {{name, 7}};
+        EXPECT_FALSE(manifest_text(manifest)) << name;
+    }
 }
 
 TEST(Manifest, refuses_bottomless_and_endless_texts) {

@@ -38,7 +38,7 @@ std::optional<Error> read_all(const std::filesystem::path& path, const std::stri
         std::equal(state.begin(), state.end(), reader->device_state().begin(), reader->device_state().end());
     size_t found = 0;
     const auto walked = reader->for_each_chunk(
-        1, [&](uint64_t, std::span<const std::byte> data, const ImageChunkPages& refs) -> Status {
+        1, [&](const ImageChunk&, std::span<const std::byte> data, const ImageChunkPages& refs) -> Status {
             for (size_t i = 0; i < refs.size(); ++i) {
                 if (refs[i].block == ImagePageRef::no_block) continue;
                 ++found;
@@ -157,7 +157,7 @@ TEST_F(ImageDamage, in_a_number_that_has_no_checksum_is_found_by_the_digest) {
 }
 
 TEST_F(ImageDamage, is_told_from_a_newer_format) {
-    set_number("format_version", 2);
+    set_number("format_version", 3);
     const auto error = read_all(path, digest);
     ASSERT_TRUE(error);
     EXPECT_EQ(error->kind, ErrorKind::incompatible);

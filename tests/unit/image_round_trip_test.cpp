@@ -48,7 +48,8 @@ TEST_P(ImageRoundTrip, gives_back_what_was_written) {
     std::mutex mutex;
     std::set<std::pair<uint32_t, uint64_t>> seen;
     const auto walked = reader->for_each_chunk(
-        GetParam(), [&](uint64_t, std::span<const std::byte> data, const ImageChunkPages& refs) -> Status {
+        GetParam(),
+        [&](const ImageChunk&, std::span<const std::byte> data, const ImageChunkPages& refs) -> Status {
             for (size_t i = 0; i < refs.size(); ++i) {
                 if (refs[i].block == ImagePageRef::no_block) continue;
                 const auto expected = sample_page(refs[i].block, refs[i].page);
@@ -111,10 +112,10 @@ TEST_F(ImageFile, takes_the_last_of_two_versions_of_a_page) {
     EXPECT_EQ(reader->page_table(0)[4], 2u);
     EXPECT_EQ(reader->page_table(0)[5], 0u);
     std::vector<std::byte> chunk(image_chunk_size);
-    ASSERT_TRUE(reader->read_chunk(0, chunk));
+    ASSERT_TRUE(reader->read_chunk({0, 0}, chunk));
     EXPECT_EQ(std::memcmp(chunk.data() + image_page_size, sample_page(0, 2).data(), image_page_size), 0);
-    EXPECT_EQ(reader->chunk_pages(0)[0].block, ImagePageRef::no_block);
-    EXPECT_EQ(reader->chunk_pages(0)[1].page, 4u);
+    EXPECT_EQ(reader->chunk_pages({0, 0})[0].block, ImagePageRef::no_block);
+    EXPECT_EQ(reader->chunk_pages({0, 0})[1].page, 4u);
 }
 
 TEST_F(ImageFile, is_private_and_never_overwrites) {

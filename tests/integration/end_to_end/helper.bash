@@ -51,13 +51,13 @@ one_life() {
   [ "$(awk '{print $2}' "$file" | sort -u | wc -l)" = 1 ] || { echo "more than one nonce:"; cat "$file"; return 1; }
 }
 
-# until_true SECONDS COMMAND...: runs it every tenth of a second until it succeeds.
+# until_true SECONDS COMMAND...: runs it again and again until it succeeds.
 until_true() {
   local end=$((SECONDS + $1))
   shift
   until "$@"; do
     [ $SECONDS -lt $end ] || { echo "not within the time: $*"; return 1; }
-    sleep 0.1
+    sleep 0.02
   done
 }
 

@@ -54,6 +54,23 @@ found = [struct.unpack_from("<I", memory, at)[0] for at in range(0x100000, 0x410
 print(min(found), max(found))' "$TEST_DIR/$1"
 }
 
+# same_memory ACCELERATOR BEFORE AFTER IMAGE: what was dumped before the save is in the image and in the VM after
+# the load. Under KVM a load, also one of QEMU's own migration, changes bytes of the BIOS's data below 1 MiB
+# (seen: two): there only the image is compared.
+same_memory() {
+  local page
+  if [ "$1" != kvm ]; then
+    cmp "$2" "$3"
+    return
+  fi
+  cmp -n $((0xe0000)) "$2" "$3"
+  cmp -i $((0x100000)) "$2" "$3"
+  for page in $(seq $((0xe0)) $((0xff))); do
+    /usr/bin/python3 "$support/read_image.py" "$4" pc.ram "$page" >"$TEST_DIR/out-page"
+    cmp -n 4096 "$TEST_DIR/out-page" <(tail -c +$((page * 4096 + 1)) "$2")
+  done
+}
+
 saved_and_restored() { # saved_and_restored ACCELERATOR KIND
   vm first "$1"
   counts first 5
@@ -77,7 +94,7 @@ saved_and_restored() { # saved_and_restored ACCELERATOR KIND
   run -0 --separate-stderr "$engine" load --qmp "$TEST_DIR/second-engine.sock" --from "$TEST_DIR/out-stopped" --json
   [ "$(qmp second query-status | jq -r .running)" = false ]
   dump second dump-after
-  cmp "$TEST_DIR/dump-before" "$TEST_DIR/dump-after"
+  same_memory "$1" "$TEST_DIR/dump-before" "$TEST_DIR/dump-after" "$TEST_DIR/out-stopped/memory.h5"
   kill -9 "$(cat "$TEST_DIR/second.pid")"
 
   # And of one that ran, no two counters may be more than one apart, and they go on.
@@ -145,6 +162,59 @@ saved_and_restored() { # saved_and_restored ACCELERATOR KIND
   saved_and_restored kvm auto
   teardown
   saved_and_restored kvm log:nonstop
+}
+
+# served ACCELERATOR: three images by one engine; the guest writes in between, and stands still for the last one.
+served() {
+  vm first "$1"
+  counts first 5
+  mkdir "$TEST_DIR"/out-{1,2,3}
+  coproc ENGINE { "$engine" serve --qmp "$TEST_DIR/first-engine.sock" 3>&-; }
+  local n answer before
+  for n in 1 2 3; do
+    [ "$n" = 1 ] || counts first $(($(passes first) + 3))
+    if [ "$n" = 3 ]; then
+      qmp first stop
+      dump first dump-before
+    fi
+    echo "{\"out\": \"$TEST_DIR/out-$n\"}" >&"${ENGINE[1]}"
+    read -r -t 60 answer <&"${ENGINE[0]}"
+    echo "$answer"
+    [ "$(jq -r 'has("error")' <<<"$answer")" = false ]
+    [ "$(jq -r '.parent == ""' <<<"$answer")" = "$([ "$n" = 1 ] && echo true || echo false)" ]
+  done
+  # The guest counts in 16384 pages; the rest has not changed.
+  [ "$(jq '.pages_saved >= 16384 and .pages_saved < 17000 and .pages_older > 0 and .pages_copied >= 16384' <<<"$answer")" = true ]
+  [ "$(jq -r '.older | length > 0' <<<"$answer")" = true ]
+  echo '{"out": "/nowhere"}' >&"${ENGINE[1]}"
+  read -r -t 60 answer <&"${ENGINE[0]}"
+  [ "$(jq -r .exit_code <<<"$answer")" = 2 ]
+  exec {ENGINE[1]}>&-
+  wait "$ENGINE_PID" || true
+  kill -9 "$(cat "$TEST_DIR/first.pid")"
+  # An image needs its own directory only.
+  rm -r "$TEST_DIR"/out-{1,2}
+
+  vm second "$1" -incoming defer
+  run -0 --separate-stderr "$engine" load --qmp "$TEST_DIR/second-engine.sock" --from "$TEST_DIR/out-3" --json
+  [ "$(qmp second query-status | jq -r .running)" = false ]
+  dump second dump-after
+  same_memory "$1" "$TEST_DIR/dump-before" "$TEST_DIR/dump-after" "$TEST_DIR/out-3/memory.h5"
+  # Two pages by the independent reader: one the guest counts in, and one that is in an older file.
+  for n in 256 0; do
+    /usr/bin/python3 "$support/read_image.py" "$TEST_DIR/out-3/memory.h5" pc.ram "$n" >"$TEST_DIR/out-page"
+    cmp -n 4096 "$TEST_DIR/out-page" <(tail -c +$((n * 4096 + 1)) "$TEST_DIR/dump-before")
+  done
+}
+
+@test "an engine that stays: each image holds what has changed, and is restored with the files it needs" {
+  served tcg
+}
+
+@test "the same under KVM" {
+  [ -c /dev/kvm ] || skip "there is no /dev/kvm on this machine"
+  (: <>/dev/kvm) 2>/dev/null || skip "/dev/kvm does not open on this machine"
+  served kvm
 }
 
 @test "a known page of the guest is read from the image with h5py, and HDF5's tools show it" {

@@ -46,15 +46,17 @@ ClusterRun ClusterMap::stretch(const ClusterRun& one, uint64_t span_bytes) const
     return {one.block, first, (end + area.cluster_bytes - 1) / area.cluster_bytes - first};
 }
 
-ClusterRun ClusterMap::claim_around(const ClusterRun& from, const ClusterRun& bounds, uint64_t most) {
-    if (most == 0 || !claim(from.block, from.first)) return {from.block, from.first, 0};
+ClusterRun ClusterMap::change_around(const ClusterRun& from, const ClusterRun& bounds, uint64_t most,
+                                     ClusterState was, ClusterState to) {
+    const auto take = [&](uint64_t cluster) { return change(from.block, cluster, was, to); };
+    if (most == 0 || !take(from.first)) return {from.block, from.first, 0};
     ClusterRun run{from.block, from.first, 1};
-    while (run.count < most && run.first > bounds.first && claim(run.block, run.first - 1)) {
+    while (run.count < most && run.first > bounds.first && take(run.first - 1)) {
         --run.first;
         ++run.count;
     }
     const uint64_t end = bounds.first + bounds.count;
-    while (run.count < most && run.first + run.count < end && claim(run.block, run.first + run.count))
+    while (run.count < most && run.first + run.count < end && take(run.first + run.count))
         ++run.count;
     return run;
 }
@@ -64,20 +66,27 @@ void ClusterMap::set(const ClusterRun& run, ClusterState state) {
         at(run.block, run.first + i).store(state, std::memory_order_release);
 }
 
-ClusterRun ClusterMap::next_exposed(uint32_t block, uint64_t from) const {
+bool ClusterMap::all(const ClusterRun& run, ClusterState wanted) const {
+    for (uint64_t i = 0; i < run.count; ++i)
+        if (state(run.block, run.first + i) != wanted) return false;
+    return true;
+}
+
+bool ClusterMap::any(const ClusterRun& run, ClusterState wanted) const {
+    for (uint64_t i = 0; i < run.count; ++i)
+        if (state(run.block, run.first + i) == wanted) return true;
+    return false;
+}
+
+ClusterRun ClusterMap::next(uint32_t block, uint64_t from, ClusterState wanted, uint64_t most) const {
     const uint64_t end = clusters(block);
-    while (from < end && state(block, from) != ClusterState::exposed)
+    while (from < end && state(block, from) != wanted)
         ++from;
     ClusterRun run{block, from, 0};
-    while (from < end && state(block, from) == ClusterState::exposed)
+    while (from < end && from - run.first < most && state(block, from) == wanted)
         ++from;
     run.count = from - run.first;
     return run;
-}
-
-bool ClusterMap::set_saved(const ClusterRun& run) {
-    set(run, ClusterState::saved);
-    return saved_.fetch_add(run.count) + run.count == total_;
 }
 
 } // namespace tlc

@@ -11,8 +11,14 @@
 
 namespace tlc {
 
-// exposed: written between protection and the pause, so it has to be protected again.
-enum class ClusterState : uint8_t { untouched, exposed, claimed, saved };
+// A cluster's way through a checkpoint and to the next one:
+//   dirty      not protected: written since it was last copied, or never copied
+//   untouched  protected, still to be copied for this checkpoint
+//   exposed    written between protection and the pause, so it has to be protected again
+//   claimed    being copied by whoever claimed it
+//   wanted     the same, and a writer waits for it
+//   clean      protected and as it was copied last
+enum class ClusterState : uint8_t { dirty, untouched, exposed, claimed, wanted, clean };
 
 // A run of neighbouring clusters of one block; clusters count from the block's start.
 struct ClusterRun {
@@ -40,23 +46,25 @@ class ClusterMap {
     ClusterState state(uint32_t block, uint64_t cluster) const {
         return at(block, cluster).load(std::memory_order_acquire);
     }
-    // untouched -> claimed; false when somebody else was first.
-    bool claim(uint32_t block, uint64_t cluster) {
-        auto expected = ClusterState::untouched;
-        return at(block, cluster).compare_exchange_strong(expected, ClusterState::claimed);
+    // False when the cluster was not in state `from`.
+    bool change(uint32_t block, uint64_t cluster, ClusterState from, ClusterState to) {
+        return at(block, cluster).compare_exchange_strong(from, to);
     }
+    bool claim(uint32_t block, uint64_t cluster) {
+        return change(block, cluster, ClusterState::untouched, ClusterState::claimed);
+    }
+    void set(const ClusterRun& run, ClusterState state);
+    bool all(const ClusterRun& run, ClusterState state) const;
+    bool any(const ClusterRun& run, ClusterState state) const;
     // The clusters of one block around `one` that share its aligned stretch of span_bytes (a power of two) of
     // QEMU's addresses.
     ClusterRun stretch(const ClusterRun& one, uint64_t span_bytes) const;
-    // Claims `from` and its neighbours while they are untouched, at most `most` clusters within `bounds`;
-    // count 0 when somebody else was first.
-    ClusterRun claim_around(const ClusterRun& from, const ClusterRun& bounds, uint64_t most);
-    // Up to the pause: untouched <-> exposed.
-    void set(const ClusterRun& run, ClusterState state);
-    // The next run of exposed clusters of a block at or after `from`; count 0: none.
-    ClusterRun next_exposed(uint32_t block, uint64_t from) const;
-    // claimed -> saved; true when these were the last of all.
-    bool set_saved(const ClusterRun& run);
+    // Changes `from` and its neighbours while they are in state `was`, at most `most` clusters within
+    // `bounds`; count 0 when `from` itself was not.
+    ClusterRun change_around(const ClusterRun& from, const ClusterRun& bounds, uint64_t most,
+                             ClusterState was, ClusterState to);
+    // The next run of clusters in that state of a block at or after `from`, at most `most`; count 0: none.
+    ClusterRun next(uint32_t block, uint64_t from, ClusterState state, uint64_t most = UINT64_MAX) const;
 
   private:
     struct Area {
@@ -73,7 +81,6 @@ class ClusterMap {
     std::vector<Area> areas_;          // in the order of the blocks
     std::vector<uint32_t> by_address_; // indexes of areas_
     std::unique_ptr<std::atomic<ClusterState>[]> states_;
-    std::atomic<uint64_t> saved_{0};
     uint64_t total_ = 0;
     uint64_t smallest_ = 0;
     uint64_t largest_ = 0;

@@ -5,7 +5,7 @@
 // small pages, so it is done while the VM runs. What the VM writes in the meantime is let through and noted
 // cluster by cluster ("exposed"); in the pause only that is protected again. When QEMU says that the VM
 // stands still no thread of the guest waits in a fault, but one of ours may still be busy with a fault it
-// served: the lock makes sure that nobody lifts protection for a fault before the pause any more.
+// read before: the lock makes sure that nobody lifts protection for a fault before the pause any more.
 #include <tlc/capture/cow_capture.hpp>
 
 #include <algorithm>
@@ -17,52 +17,79 @@ namespace {
 constexpr uint64_t protect_bytes = uint64_t{32} << 20;
 } // namespace
 
-Status CowCapture::protect_all() {
-    for (const GuestBlock& block : memory_.blocks()) {
-        if (!block.protectable) continue;
-        const uint64_t step = std::max(protect_bytes, block.page_size);
-        for (uint64_t offset = 0; offset < block.length && !ending_; offset += step)
-            TLC_TRY(userfault::protect(userfaultfd_.get(), block.host_address + offset,
-                                       std::min(step, block.length - offset)));
+// A cluster is noted as protected before it is: a fault in between finds it so and exposes it.
+Status CowCapture::protect(bool everything) {
+    for (uint32_t block = 0; block < memory_.blocks().size(); ++block) {
+        if (!memory_.blocks()[block].protectable) continue;
+        const uint64_t most = std::max<uint64_t>(1, protect_bytes / map_.cluster_bytes(block));
+        for (uint64_t from = 0; from < map_.clusters(block) && !ending_;) {
+            const ClusterRun dirty = map_.next(block, from, ClusterState::dirty, most);
+            const ClusterRun run = map_.change_around({block, dirty.first, 1}, dirty, dirty.count,
+                                                      ClusterState::dirty, ClusterState::untouched);
+            from = dirty.first + std::max<uint64_t>(run.count, 1);
+            if (run.count > 0)
+                TLC_TRY(userfault::protect(userfaultfd_.get(), address(run), map_.length(run)));
+        }
+        for (uint64_t cluster = 0; everything && cluster < map_.clusters(block); ++cluster)
+            map_.change(block, cluster, ClusterState::clean, ClusterState::untouched);
     }
     return {};
 }
 
-// Lets a fault before the pause through; false: it came in or after the pause.
-Result<bool> CowCapture::expose(const userfault::Fault& fault) {
-    const std::shared_lock lock(pause_mutex_);
-    if (in_pause_) return false;
+// A fault before the pause: let through and noted.
+Status CowCapture::expose(const userfault::Fault& fault) {
     const auto one = map_.find(fault.address);
     if (!one) return fail("fault at {:#x}, outside of every RAM block", fault.address);
-    const GuestBlock& block = memory_.blocks()[one->block];
     ClusterRun run = *one;
     if (!fault.missing && adaptive_ && memory_.huge(run.block)) run = map_.stretch(run, largest_cluster);
     map_.set(run, ClusterState::exposed);
-    if (fault.missing) {
-        TLC_TRY(let_through(fault, *one));
-    } else {
-        TLC_TRY(userfault::lift(userfaultfd_.get(), block.host_address + map_.offset(run), map_.length(run)));
-    }
-    return true;
+    if (!fault.missing) return userfault::lift(userfaultfd_.get(), address(run), map_.length(run));
+    const uint64_t page_size = memory_.blocks()[run.block].page_size;
+    const uint64_t page = fault.address / page_size * page_size;
+    return userfault::fill_zero(userfaultfd_.get(), page, address(run) + map_.length(run) - page, page_size);
 }
 
 Status CowCapture::protect_exposed() {
-    {
-        const std::unique_lock lock(pause_mutex_);
-        in_pause_ = true;
-    }
     for (uint32_t block = 0; block < memory_.blocks().size(); ++block) {
-        const GuestBlock& b = memory_.blocks()[block];
+        if (!memory_.blocks()[block].protectable) continue;
         for (uint64_t from = 0; from < map_.clusters(block);) {
-            const ClusterRun run = map_.next_exposed(block, from);
+            const ClusterRun run = map_.next(block, from, ClusterState::exposed);
             from = run.first + run.count;
             if (run.count == 0) continue;
-            TLC_TRY(
-                userfault::protect(userfaultfd_.get(), b.host_address + map_.offset(run), map_.length(run)));
+            TLC_TRY(userfault::protect(userfaultfd_.get(), address(run), map_.length(run)));
             map_.set(run, ClusterState::untouched);
             exposed_bytes_ += map_.length(run);
         }
     }
+    return {};
+}
+
+void CowCapture::count_what_to_copy() {
+    uint64_t clusters = 0;
+    uint64_t bytes = 0;
+    for (uint32_t block = 0; block < memory_.blocks().size(); ++block) {
+        if (!memory_.blocks()[block].protectable)
+            map_.set({block, 0, map_.clusters(block)}, ClusterState::untouched);
+        for (uint64_t from = 0; from < map_.clusters(block);) {
+            const ClusterRun run = map_.next(block, from, ClusterState::untouched);
+            from = run.first + run.count;
+            if (run.count == 0) continue;
+            clusters += run.count;
+            bytes += map_.length(run);
+        }
+    }
+    left_ = clusters;
+    bytes_total_ = bytes;
+}
+
+// Memory the guest has never touched is not watched from its first touch on: see leave_unwatched().
+Status CowCapture::watch_again() {
+    const std::lock_guard lock(unwatched_mutex_);
+    for (const auto& [block, first] : unwatched_) {
+        const ClusterRun run = map_.stretch({block, first, 1}, largest_cluster);
+        TLC_TRY(userfault::watch(userfaultfd_.get(), address(run), map_.length(run)));
+    }
+    unwatched_.clear();
     return {};
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Life of a capture: its threads and how it ends. What the threads do with the memory is in cow_copy.cpp.
+// Life of a capture: its threads and how it ends. How memory is protected is in cow_arm.cpp, what happens to
+// faults in cow_fault.cpp, to the rest of the memory in cow_copy.cpp.
 #include <tlc/capture/cow_capture.hpp>
 
 #include <sys/eventfd.h>
@@ -17,12 +18,12 @@ namespace {
 
 constexpr uint64_t stripe_bytes = largest_cluster;
 
-Status check(const GuestMemory& memory, const CaptureOptions& options, size_t sinks) {
+Status check(const GuestMemory& memory, const CaptureOptions& options) {
     if (!std::has_single_bit(options.cluster_bytes) || options.cluster_bytes < smallest_cluster ||
         options.cluster_bytes > largest_cluster)
         return fail(ErrorKind::usage, "cluster size {}: use a power of two from {} to {} bytes",
                     options.cluster_bytes, smallest_cluster, largest_cluster);
-    if (options.fault_threads == 0 || options.sweep_threads == 0 || sinks == 0)
+    if (options.fault_threads == 0 || options.sweep_threads == 0 || options.workers == 0)
         return fail(ErrorKind::usage, "a capture needs at least one fault, one sweep and one worker thread");
     for (const GuestBlock& b : memory.blocks())
         if (b.page_size > largest_cluster || !std::has_single_bit(b.page_size))
@@ -34,9 +35,10 @@ Status check(const GuestMemory& memory, const CaptureOptions& options, size_t si
 
 } // namespace
 
-CowCapture::CowCapture(GuestMemory memory, const CaptureOptions& options, std::vector<PageSink*> sinks)
-    : memory_(std::move(memory)), map_(memory_.blocks(), options.cluster_bytes), sinks_(std::move(sinks)),
-      peer_fd_(options.peer_fd), adaptive_(options.adaptive) {
+CowCapture::CowCapture(GuestMemory memory, const CaptureOptions& options)
+    : memory_(std::move(memory)), map_(memory_.blocks(), options.cluster_bytes), peer_fd_(options.peer_fd),
+      adaptive_(options.adaptive), watch_(options.watch), sweep_threads_(options.sweep_threads),
+      workers_(options.workers), bytes_total_(memory_.length()) {
     for (uint32_t block = 0; block < memory_.blocks().size(); ++block) {
         if (!memory_.blocks()[block].protectable) continue;
         for (uint64_t first = 0; first < map_.clusters(block);) {
@@ -48,10 +50,9 @@ CowCapture::CowCapture(GuestMemory memory, const CaptureOptions& options, std::v
     }
 }
 
-Result<std::unique_ptr<CowCapture>> CowCapture::prepare(GuestMemory memory, const CaptureOptions& options,
-                                                        std::vector<PageSink*> sinks) {
-    TLC_TRY(check(memory, options, sinks.size()));
-    std::unique_ptr<CowCapture> capture(new CowCapture(std::move(memory), options, std::move(sinks)));
+Result<std::unique_ptr<CowCapture>> CowCapture::prepare(GuestMemory memory, const CaptureOptions& options) {
+    TLC_TRY(check(memory, options));
+    std::unique_ptr<CowCapture> capture(new CowCapture(std::move(memory), options));
     const uint64_t slot = capture->map_.largest();
     const uint64_t slots = options.buffer_bytes / slot;
     if (slots < 2)
@@ -72,10 +73,7 @@ Result<std::unique_ptr<CowCapture>> CowCapture::prepare(GuestMemory memory, cons
 CowCapture::~CowCapture() {
     if (threads_.empty()) return;
     stop({ErrorKind::failed, "the capture was given up"});
-    disown();
-    enter_phase(Phase::abandoned);
-    for (std::thread& t : threads_)
-        t.join();
+    end_threads();
 }
 
 void CowCapture::start_threads(const CaptureOptions& options) {
@@ -84,17 +82,14 @@ void CowCapture::start_threads(const CaptureOptions& options) {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    live_threads_ = options.fault_threads + options.sweep_threads + static_cast<unsigned>(sinks_.size());
-    users_ = options.fault_threads + options.sweep_threads + 1; // and the caller
+    users_ = options.fault_threads + options.sweep_threads;
     for (unsigned i = 0; i < options.fault_threads; ++i)
         threads_.emplace_back([=, this] { run(Role::fault, i); });
     for (unsigned i = 0; i < options.sweep_threads; ++i)
         threads_.emplace_back([=, this] { run(Role::sweep, i); });
-    for (unsigned i = 0; i < sinks_.size(); ++i)
+    for (unsigned i = 0; i < options.workers; ++i)
         threads_.emplace_back([=, this] { run(Role::worker, i); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return parked_ == threads_.size(); });
 }
 
 CowCapture::Scratch CowCapture::make_scratch() const {
@@ -106,32 +101,50 @@ CowCapture::Scratch CowCapture::make_scratch() const {
     return scratch;
 }
 
-void CowCapture::enter_phase(Phase phase) {
-    const std::lock_guard lock(mutex_);
-    if (phase_ < phase) phase_ = phase;
-    changed_.notify_all();
+bool CowCapture::await_arming() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return armed_ || ending_; });
+    return !ending_;
 }
 
-bool CowCapture::park(Role role) {
-    const Phase until = role == Role::fault ? Phase::armed : Phase::running;
+// Until there is something to do; false: there will be nothing any more.
+bool CowCapture::await_turn(Role role, uint64_t& seen) {
     std::unique_lock lock(mutex_);
-    ++parked_;
+    const uint64_t& turns = role == Role::sweep ? sweep_turns_ : worker_turns_;
+    changed_.wait(lock, [&] { return turns != seen || ending_; });
+    return std::exchange(seen, turns) != turns;
+}
+
+void CowCapture::give_turn(Role role, unsigned threads) {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return;
+    ++(role == Role::sweep ? sweep_turns_ : worker_turns_);
+    busy_ += threads;
     changed_.notify_all();
-    changed_.wait(lock, [&] { return phase_ >= until || error_; });
-    return phase_ != Phase::abandoned && !error_;
 }
 
 void CowCapture::run(Role role, unsigned index) {
     Scratch scratch = make_scratch();
-    if (park(role)) {
-        if (role == Role::fault) serve_faults(scratch);
-        if (role == Role::sweep) sweep(scratch);
-        if (role == Role::worker) work(*sinks_[index]);
+    if (role == Role::fault && await_arming()) serve_faults(scratch);
+    for (uint64_t seen = 0; role != Role::fault && await_turn(role, seen);) {
+        if (role == Role::sweep)
+            sweep(scratch);
+        else
+            work(*sinks_[index]);
+        const std::lock_guard lock(mutex_);
+        --busy_;
+        changed_.notify_all();
     }
     if (role != Role::worker) leave_userfaultfd();
+}
+
+// For the caller's thread, which is a user only during a call.
+Status CowCapture::hold_userfaultfd() {
     const std::lock_guard lock(mutex_);
-    --live_threads_;
-    changed_.notify_all();
+    if (error_) return tl::unexpected<Error>(*error_);
+    if (users_ == 0) return fail("the capture has ended");
+    ++users_;
+    return {};
 }
 
 // The last user closes the descriptor: that sets the guest free, so it does not wait for wait().
@@ -143,39 +156,68 @@ void CowCapture::leave_userfaultfd() {
     userfaultfd_.reset();
 }
 
-void CowCapture::disown() {
-    if (std::exchange(caller_uses_, false)) leave_userfaultfd();
-}
-
 Status CowCapture::arm(Fd userfaultfd, bool protects_unpopulated) {
-    {
-        const std::lock_guard lock(mutex_);
-        if (phase_ != Phase::parked) return fail("a capture can be armed once");
+    TLC_TRY(hold_userfaultfd());
+    if (armed_) {
+        leave_userfaultfd();
+        return fail("a capture can be armed once");
     }
     userfaultfd_ = std::move(userfaultfd);
     if (auto ready = userfault::make_nonblocking(userfaultfd_.get()); !ready) stop(std::move(ready).error());
-    enter_phase(Phase::armed);
+    {
+        const std::lock_guard lock(mutex_);
+        armed_ = true;
+        changed_.notify_all();
+    }
     if (!protects_unpopulated)
         if (auto done = memory_.populate(); !done) stop(std::move(done).error());
-    if (auto done = protect_all(); !done) stop(std::move(done).error());
-    auto status = first_error();
-    if (!status) disown();
-    return status;
+    leave_userfaultfd();
+    return first_error();
+}
+
+Status CowCapture::begin(std::vector<PageSink*> sinks, bool everything) {
+    if (!armed_ || begun_)
+        return fail("a checkpoint begins after the capture was armed or the last one was complete");
+    if (sinks.size() != workers_)
+        return fail(ErrorKind::usage, "{} sinks for {} workers", sinks.size(), workers_);
+    TLC_TRY(hold_userfaultfd());
+    sinks_ = std::move(sinks);
+    begun_ = true;
+    for (auto* counter : {&pages_saved_, &pages_untouched_, &faults_, &exposed_bytes_, &clusters_by_fault_,
+                          &clusters_by_sweep_})
+        *counter = 0;
+    bytes_total_ = memory_.length();
+    next_stripe_ = 0;
+    pool_->open();
+    const auto steps = [&]() -> Status {
+        TLC_TRY(memory_.look_again());
+        {
+            const std::unique_lock lock(rules_mutex_);
+            before_pause_ = true;
+            TLC_TRY(watch_again());
+        }
+        return protect(everything);
+    };
+    if (auto done = steps(); !done) stop(std::move(done).error());
+    leave_userfaultfd();
+    return first_error();
 }
 
 Status CowCapture::in_pause() {
+    if (!begun_ || paused_) return fail("a checkpoint is paused for once, after it began");
+    TLC_TRY(hold_userfaultfd());
     {
-        const std::lock_guard lock(mutex_);
-        if (phase_ != Phase::armed) return fail("a capture is paused for once, after it was armed");
-        if (error_) return tl::unexpected<Error>(*error_);
+        const std::unique_lock lock(rules_mutex_);
+        if (auto done = protect_exposed(); !done) stop(std::move(done).error());
+        count_what_to_copy();
+        before_pause_ = false;
     }
     paused_ = true;
-    if (auto done = protect_exposed(); !done) stop(std::move(done).error());
-    enter_phase(Phase::running);
-    if (map_.total() == 0) finish();
+    give_turn(Role::worker, workers_);
+    if (left_ == 0) all_copied();
     Scratch scratch = make_scratch();
     if (auto copied = copy_unprotectable(scratch); !copied) stop(std::move(copied).error());
-    disown();
+    leave_userfaultfd();
     return first_error();
 }
 
@@ -187,20 +229,22 @@ Status CowCapture::first_error() {
 
 bool CowCapture::finished(std::chrono::milliseconds limit) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, limit, [&] { return live_threads_ == 0; });
+    return changed_.wait_for(lock, limit, [&] { return busy_ == 0; });
 }
 
 Result<CaptureCounters> CowCapture::wait() {
     // Without a pause there is no image.
-    if (!paused_) {
-        stop({ErrorKind::failed, "the capture came to no pause"});
-        disown();
-        enter_phase(Phase::abandoned);
+    if (!paused_) stop({ErrorKind::failed, "the capture came to no pause"});
+    // Only now: in the pause the processors are needed for what the VM waits for.
+    give_turn(Role::sweep, sweep_threads_);
+    {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return busy_ == 0; });
     }
-    for (std::thread& t : threads_)
-        t.join();
-    threads_.clear();
-    if (error_) return tl::unexpected<Error>(*error_);
+    begun_ = paused_ = false;
+    auto status = first_error();
+    if (!status || !watch_) end_threads();
+    TLC_TRY(status);
     CaptureCounters counters;
     counters.pages_saved = pages_saved_;
     counters.pages_untouched = pages_untouched_;
@@ -214,10 +258,15 @@ Result<CaptureCounters> CowCapture::wait() {
 
 void CowCapture::cancel(Error why) { stop(std::move(why)); }
 
-// Every cluster is saved: the fault threads are done, the workers empty the queue.
-void CowCapture::finish() {
-    ending_ = true;
+// Every cluster is copied: the workers empty the queue. Whoever does not watch is done with the guest.
+void CowCapture::all_copied() {
     pool_->close();
+    if (watch_) return;
+    {
+        const std::lock_guard lock(mutex_);
+        ending_ = true;
+        changed_.notify_all();
+    }
     ::eventfd_write(ending_event_.get(), 1);
 }
 
@@ -230,6 +279,12 @@ void CowCapture::stop(Error why) {
     }
     pool_->abort();
     ::eventfd_write(ending_event_.get(), 1);
+}
+
+void CowCapture::end_threads() {
+    for (std::thread& t : threads_)
+        t.join();
+    threads_.clear();
 }
 
 } // namespace tlc

@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// CowCapture: a consistent image of a running VM's memory by copy on write. All of it is write-protected
-// while the VM runs; what is written before the pause is noted and protected again in it. After the pause a
-// write faults to us, the memory around it is copied into a fixed buffer and its protection is lifted; sweep
+// CowCapture: a consistent image of a running VM's memory by copy on write. It is write-protected while the
+// VM runs; what is written before the pause is noted and protected again in it. After the pause a write
+// faults to us, the memory around it is copied into a fixed buffer and its protection is lifted; sweep
 // threads take the rest; worker threads hand the copies to sinks. Each page is taken once, as it was at the
 // pause. When the buffer is full, writers of the guest wait, first come first served; nothing grows.
 // (Concurrent checkpointing: Li, Naughton and Plank, "Low-latency, concurrent checkpointing for parallel
 // programs", 1994; here from another process and in clusters.)
 //
 //   prepare()  allocates everything and starts the threads, which wait.
-//   arm()      takes the userfaultfd and protects all memory; faults are served from here on.
+//   arm()      takes the userfaultfd; faults are served from here on.
+//   begin()    a checkpoint begins: protects what has to be copied for it.
 //   in_pause() protects again what was written since. Blocks that cannot be protected (ROM) are copied
 //              before it returns.
+//   wait()     until every page is with its sink.
+//
+// With `watch` what the sweep has copied stays protected, and after wait() begin() may be called again: then
+// only what was written since the last checkpoint has to be copied. That costs the guest one fault for each
+// stretch it writes to between two checkpoints, and needs neither a dirty log nor split huge pages.
 //
 // On an error (a sink's, QEMU gone, cancel) the userfaultfd is closed, which sets every waiting thread of the
-// guest free. Memory in huge pages is copied and lifted in whole ones, so that they are not split.
+// guest free; the object is of no further use. Memory in huge pages is copied and lifted in whole ones, so
+// that they are not split.
 #pragma once
 
 #include <tlc/base/fd.hpp>
@@ -25,8 +32,10 @@
 #include <tlc/capture/slot_pool.hpp>
 #include <tlc/capture/userfault.hpp>
 
+#include <array>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <thread>
 
@@ -41,33 +50,37 @@ struct CaptureOptions {
     uint64_t buffer_bytes = uint64_t{64} << 20; // at least two clusters
     uint64_t cluster_bytes = smallest_cluster;  // unit of copying, a power of two from 64 KiB to 2 MiB
     bool adaptive = true;                       // copy more than one cluster a fault where that is cheaper
+    bool watch = false;                         // go on after wait(), for further checkpoints
     unsigned fault_threads = 1;
     unsigned sweep_threads = 1;
+    unsigned workers = 1; // and as many sinks
     int peer_fd = -1; // QEMU's end of the channel, watched for hang-up; the caller's, outlives the capture
 };
 
 class CowCapture final : public Capture {
   public:
-    // The sinks, one a worker thread, stay the caller's and outlive the capture.
-    static Result<std::unique_ptr<CowCapture>> prepare(GuestMemory memory, const CaptureOptions& options,
-                                                       std::vector<PageSink*> sinks);
+    static Result<std::unique_ptr<CowCapture>> prepare(GuestMemory memory, const CaptureOptions& options);
     ~CowCapture() override; // cancels what still runs
 
     // protects_unpopulated: the descriptor protects pages that are not there as well; otherwise they are made
     // present first, unless touching one raises a fault.
     Status arm(Fd userfaultfd, bool protects_unpopulated);
+    // The sinks, one a worker, stay the caller's until wait() has returned. everything: copy all memory, also
+    // what was not written since the last checkpoint; the first checkpoint is always of everything.
+    Status begin(std::vector<PageSink*> sinks, bool everything);
     Status in_pause() override;
-    // True when all threads are done, so that wait() returns at once; waits for that at most `limit`.
+    // True when every page is with its sink or there is an error, so that wait() returns at once; waits for
+    // that at most `limit`.
     bool finished(std::chrono::milliseconds limit);
     Result<CaptureCounters> wait() override;
     void cancel(Error why) override;
 
-    uint64_t bytes_total() const override { return memory_.length(); }
+    // After the pause: what has to be copied.
+    uint64_t bytes_total() const override { return bytes_total_; }
+    uint64_t memory_bytes() const { return memory_.length(); }
     uint64_t bytes_done() const override { return (pages_saved_ + pages_untouched_) * guest_page; }
 
   private:
-    // Fault threads go on in `armed`, the others in `running`.
-    enum class Phase { parked, armed, running, abandoned };
     enum class Role { fault, sweep, worker };
     struct Scratch { // one a thread, allocated before the pause
         FaultSpan span;
@@ -76,33 +89,46 @@ class CowCapture final : public Capture {
         std::vector<uint32_t> slots;
     };
 
-    CowCapture(GuestMemory memory, const CaptureOptions& options, std::vector<PageSink*> sinks);
+    CowCapture(GuestMemory memory, const CaptureOptions& options);
     void start_threads(const CaptureOptions& options);
-    void enter_phase(Phase phase);
-    bool park(Role role);
     void run(Role role, unsigned index);
-    void finish();
+    bool await_arming();
+    bool await_turn(Role role, uint64_t& seen);
+    void give_turn(Role role, unsigned threads);
+    void all_copied();
+    void end_threads();
     void stop(Error why);
     Status first_error();
+    Status hold_userfaultfd();
     void leave_userfaultfd();
-    void disown();
     Scratch make_scratch() const;
 
-    Status protect_all();
+    Status protect(bool everything);
     Status protect_exposed();
-    Result<bool> expose(const userfault::Fault& fault);
+    void count_what_to_copy();
+    Status expose(const userfault::Fault& fault);
+    Status watch_again();
 
     void serve_faults(Scratch& scratch);
-    void sweep(Scratch& scratch);
-    void work(PageSink& sink);
     Status serve(const userfault::Fault& fault, Scratch& scratch);
-    Status let_through(const userfault::Fault& fault, const ClusterRun& run);
-    Status copy_around(const ClusterRun& run, Scratch& scratch);
+    Status let_through(const ClusterRun& run);
+    Status lift_clean(const ClusterRun& run, Scratch& scratch);
+    Status admit_missing(const userfault::Fault& fault, const ClusterRun& run);
+    Result<bool> leave_unwatched(const ClusterRun& run);
+    Result<bool> copy_around(const ClusterRun& run, Scratch& scratch);
+
+    void sweep(Scratch& scratch);
     Status sweep_stripe(const ClusterRun& stripe, Scratch& scratch);
     Status copy_unprotectable(Scratch& scratch);
-    Status copy(const ClusterRun& run, std::span<const uint8_t> touched, std::span<const uint32_t> slots,
-                Scratch& scratch);
+    void work(PageSink& sink);
     Status deliver(PageSink& sink, const Slot& slot);
+
+    Status copy(const ClusterRun& run, std::span<const uint8_t> touched, std::span<const uint32_t> slots,
+                bool for_fault, Scratch& scratch);
+    Status settle(const ClusterRun& run, bool keep_protected, bool was_there);
+    uint64_t address(const ClusterRun& run) const {
+        return memory_.blocks()[run.block].host_address + map_.offset(run);
+    }
 
     GuestMemory memory_;
     ClusterMap map_;
@@ -110,25 +136,36 @@ class CowCapture final : public Capture {
     std::unique_ptr<SlotPool> pool_;
     std::vector<ClusterRun> stripes_; // what the sweep goes over, 2 MiB each
     std::atomic<size_t> next_stripe_{0};
-    Fd userfaultfd_; // closed by its last user
-    bool caller_uses_ = true;
-    bool paused_ = false;
+    std::atomic<uint64_t> left_{0}; // clusters still to be copied for this checkpoint
+    Fd userfaultfd_;                // closed by its last user
     Fd ending_event_;
     int peer_fd_;
     bool adaptive_;
-    std::shared_mutex pause_mutex_; // shared: a fault is dealt with as one before the pause
-    bool in_pause_ = false;         // with pause_mutex_
+    bool watch_;
+    unsigned sweep_threads_;
+    unsigned workers_;
 
-    std::mutex mutex_; // phase_, error_ and the thread counts
+    // Shared: a fault is dealt with. Exclusive: its rules change.
+    std::shared_mutex rules_mutex_;
+    bool before_pause_ = false; // between begin() and the pause
+    std::mutex unwatched_mutex_;
+    // First clusters of whole stretches, see leave_unwatched().
+    std::set<std::pair<uint32_t, uint64_t>> unwatched_;
+
+    std::mutex mutex_; // from here to users_
     std::condition_variable changed_;
-    Phase phase_ = Phase::parked;
     std::optional<Error> error_;
-    unsigned parked_ = 0;
-    unsigned users_ = 0; // of the userfaultfd: fault and sweep threads and the caller
-    unsigned live_threads_ = 0;
+    bool armed_ = false;
+    bool begun_ = false;
+    bool paused_ = false;
+    uint64_t worker_turns_ = 0; // one a checkpoint, from the pause on
+    uint64_t sweep_turns_ = 0;  // one a checkpoint, from wait() on
+    unsigned busy_ = 0;         // threads that have not done with their turn
+    unsigned users_ = 0;        // of the userfaultfd: fault and sweep threads, and the caller in a call
     std::atomic<bool> ending_{false};
     std::vector<std::thread> threads_;
 
+    std::atomic<uint64_t> bytes_total_{0};
     std::atomic<uint64_t> pages_saved_{0};
     std::atomic<uint64_t> pages_untouched_{0};
     std::atomic<uint64_t> faults_{0};

@@ -48,18 +48,29 @@ Result<GuestMemory> GuestMemory::open(pid_t pid, std::vector<GuestBlock> blocks)
         TLC_TRY(check(b));
     TLC_TRY_ASSIGN(pagemap, open_file(fmt::format("/proc/{}/pagemap", pid), O_RDONLY));
     GuestMemory memory(pid, std::move(blocks), std::move(pagemap));
-    TLC_TRY(memory.look_at_mappings());
+    TLC_TRY_ASSIGN(seen, memory.look_at_mappings());
+    for (size_t i = 0; i < seen.size(); ++i) {
+        const GuestBlock& block = memory.blocks_[i];
+        memory.anonymous_[i] = seen[i].anonymous == block.length;
+        if (block.missing_faults && !memory.anonymous_[i])
+            return fail(ErrorKind::incompatible,
+                        "RAM block {} is registered for missing faults but is not private anonymous memory",
+                        block.id);
+    }
+    TLC_TRY(memory.look_again());
     return memory;
+}
+
+Status GuestMemory::look_again() {
+    TLC_TRY_ASSIGN(seen, look_at_mappings());
+    for (size_t i = 0; i < seen.size(); ++i)
+        huge_[i] = seen[i].in_huge > 0 && seen[i].in_huge >= seen[i].present / 2;
+    return {};
 }
 
 // A block is private anonymous memory when mappings without a file, and private, cover all of it; it is huge
 // when most of what is present of the mappings it shares is in transparent huge pages.
-Status GuestMemory::look_at_mappings() {
-    struct Seen {
-        uint64_t anonymous = 0; // bytes
-        uint64_t present = 0;   // KiB
-        uint64_t in_huge = 0;
-    };
+Result<std::vector<GuestMemory::Seen>> GuestMemory::look_at_mappings() const {
     std::vector<Seen> seen(blocks_.size());
     std::vector<size_t> here; // blocks in the current mapping
     TLC_TRY_ASSIGN(text, read_text(fmt::format("/proc/{}/smaps", pid_), most_smaps));
@@ -87,16 +98,7 @@ Status GuestMemory::look_at_mappings() {
                 seen[i].in_huge += amount;
         }
     }
-    for (size_t i = 0; i < blocks_.size(); ++i) {
-        anonymous_.push_back(seen[i].anonymous == blocks_[i].length);
-        huge_.push_back(seen[i].in_huge > 0 && seen[i].in_huge >= seen[i].present / 2);
-        if (blocks_[i].missing_faults && !anonymous_[i])
-            return fail(ErrorKind::incompatible,
-                        "RAM block {} is registered for missing faults but is not private "
-                        "anonymous memory",
-                        blocks_[i].id);
-    }
-    return {};
+    return seen;
 }
 
 uint64_t GuestMemory::length() const {

@@ -20,20 +20,19 @@ constexpr size_t batch_pages = 512;
 } // namespace
 
 Result<std::unique_ptr<LogCapture>> LogCapture::prepare(GuestMemory memory, DirtyBitmap bitmap, DirtyLog& log,
-                                                        const LogOptions& options,
-                                                        std::vector<PageSink*> sinks) {
-    if (sinks.size() < 2) return fail(ErrorKind::usage, "a capture by log needs at least two sinks");
+                                                        const LogOptions& options) {
+    if (options.pass_threads == 0) return fail(ErrorKind::usage, "a capture by log needs a pass thread");
     if (options.interval.count() <= 0)
         return fail(ErrorKind::usage, "the interval between two dirty logs has to be positive");
     TLC_TRY_ASSIGN(table, DirtyTable::create(options.buffer_bytes));
-    return std::unique_ptr<LogCapture>(new LogCapture(std::move(memory), std::move(bitmap), log, options,
-                                                      std::move(sinks), std::move(table)));
+    return std::unique_ptr<LogCapture>(
+        new LogCapture(std::move(memory), std::move(bitmap), log, options, std::move(table)));
 }
 
 LogCapture::LogCapture(GuestMemory memory, DirtyBitmap bitmap, DirtyLog& log, const LogOptions& options,
-                       std::vector<PageSink*> sinks, std::unique_ptr<DirtyTable> table)
+                       std::unique_ptr<DirtyTable> table)
     : memory_(std::move(memory)), bitmap_(std::move(bitmap)), log_(log), options_(options),
-      sinks_(std::move(sinks)), table_(std::move(table)), first_region_{0} {
+      table_(std::move(table)), first_region_{0} {
     for (const GuestBlock& b : memory_.blocks()) {
         const uint64_t pages = b.length / guest_page;
         marks_.push_back(std::make_unique<std::atomic<uint8_t>[]>(pages));
@@ -41,8 +40,12 @@ LogCapture::LogCapture(GuestMemory memory, DirtyBitmap bitmap, DirtyLog& log, co
     }
 }
 
-Status LogCapture::before_pause() {
-    passing_ = static_cast<unsigned>(sinks_.size()) - 1;
+Status LogCapture::before_pause(std::vector<PageSink*> sinks) {
+    if (sinks.size() != options_.pass_threads + 1)
+        return fail(ErrorKind::usage, "{} sinks for {} pass threads and the copier", sinks.size(),
+                    options_.pass_threads);
+    sinks_ = std::move(sinks);
+    passing_ = options_.pass_threads;
     std::vector<std::thread> threads;
     for (size_t i = 0; i + 1 < sinks_.size(); ++i)
         threads.emplace_back([this, i] { pass(*sinks_[i]); });

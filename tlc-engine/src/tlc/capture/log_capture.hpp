@@ -41,19 +41,19 @@ struct LogOptions {
     LogVariant variant = LogVariant::nonstop;
     std::chrono::milliseconds interval{1000}; // between two logs taken in stage 2
     uint64_t buffer_bytes = uint64_t{64} << 20;
+    unsigned pass_threads = 1;
     bool skip_known = true;    // optimisation 1
     bool replace_older = true; // optimisation 2
 };
 
 class LogCapture final : public Capture {
   public:
-    // The log and the sinks stay the caller's and outlive the capture. The last sink is the copier's, each
-    // other one has a pass thread: at least two are needed.
+    // The log stays the caller's and outlives the capture.
     static Result<std::unique_ptr<LogCapture>> prepare(GuestMemory memory, DirtyBitmap bitmap, DirtyLog& log,
-                                                       const LogOptions& options,
-                                                       std::vector<PageSink*> sinks);
+                                                       const LogOptions& options);
 
-    Status before_pause();
+    // The sinks, one a pass thread and the last one the copier's, stay the caller's and outlive the capture.
+    Status before_pause(std::vector<PageSink*> sinks);
     Status in_pause() override;
     Result<CaptureCounters> wait() override;
     void cancel(Error why) override;
@@ -69,7 +69,7 @@ class LogCapture final : public Capture {
     static constexpr uint64_t region_pages = sink_bytes / guest_page;
 
     LogCapture(GuestMemory memory, DirtyBitmap bitmap, DirtyLog& log, const LogOptions& options,
-               std::vector<PageSink*> sinks, std::unique_ptr<DirtyTable> table);
+               std::unique_ptr<DirtyTable> table);
 
     void pass(PageSink& sink);
     Status pass_region(PageSink& sink, uint32_t block, uint64_t first_page, std::span<uint8_t> take,

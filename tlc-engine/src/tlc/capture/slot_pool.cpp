@@ -98,6 +98,13 @@ void SlotPool::close() {
     filled_wait_.notify_all();
 }
 
+void SlotPool::open() {
+    const std::lock_guard lock(mutex_);
+    closed_ = false;
+    now_served_ = next_ticket_; // those who waited when it was closed are gone
+    peak_ = slots_.size() - free_.size();
+}
+
 void SlotPool::abort() {
     const std::lock_guard lock(mutex_);
     aborted_ = true;

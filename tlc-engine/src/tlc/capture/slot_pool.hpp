@@ -52,6 +52,7 @@ class SlotPool {
     std::optional<uint32_t> pop();
 
     void close(); // nothing will be acquired or pushed any more; what is queued is still popped
+    void open();  // after close(), when all is popped and released: begins anew, the peak too
     void abort(); // everybody stops waiting
     uint64_t peak_bytes() const;
 

@@ -54,6 +54,20 @@ Status lift(int fd, uint64_t address, uint64_t length) {
     return change(fd, address, length, 0, "cannot lift write protection");
 }
 
+Status watch(int fd, uint64_t address, uint64_t length) {
+    uffdio_register request{};
+    request.range = {address, length};
+    request.mode = UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MISSING;
+    if (::ioctl(fd, UFFDIO_REGISTER, &request) < 0) return failed(errno, "cannot watch memory");
+    return {};
+}
+
+Status unwatch(int fd, uint64_t address, uint64_t length) {
+    uffdio_range range{address, length};
+    if (::ioctl(fd, UFFDIO_UNREGISTER, &range) < 0) return failed(errno, "cannot stop watching memory");
+    return {};
+}
+
 Status fill_zero(int fd, uint64_t address, uint64_t length, uint64_t page_size) {
     for (;;) {
         uffdio_zeropage request{};

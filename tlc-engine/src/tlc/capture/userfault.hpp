@@ -28,6 +28,11 @@ Status protect(int fd, uint64_t address, uint64_t length);
 // Ends write protection and wakes whoever waits in the range.
 Status lift(int fd, uint64_t address, uint64_t length);
 
+// Registers a range for write protection and missing pages, or no longer for either; the latter wakes whoever
+// waits in it.
+Status watch(int fd, uint64_t address, uint64_t length);
+Status unwatch(int fd, uint64_t address, uint64_t length);
+
 // Maps zero pages from address on, at most length, up to the first page that is there, and wakes whoever
 // waits in the page at address.
 Status fill_zero(int fd, uint64_t address, uint64_t length, uint64_t page_size);

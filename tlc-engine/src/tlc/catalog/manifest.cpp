@@ -25,7 +25,7 @@ Result<std::string> manifest_checksum(json object) {
 
 Result<std::string> manifest_text(const Manifest& m) {
     json object{
-        {"format_version", manifest_version},
+        {"format_version", m.memory.older.empty() ? 1 : manifest_version},
         {"sequence", m.sequence},
         {"epoch", m.epoch},
         {"created", m.created},
@@ -58,6 +58,7 @@ Result<std::string> manifest_text(const Manifest& m) {
           {"pages_saved", m.sizes.pages_saved},
           {"pages_zero", m.sizes.pages_zero}}},
     };
+    if (!m.memory.older.empty()) object["memory"]["older"] = m.memory.older;
     if (m.disk) {
         object["disk"] = {{"kind", m.disk->kind}, {"path", m.disk->path}, {"files", json::object()}};
         for (const auto& [name, size] : m.disk->files)
@@ -102,6 +103,8 @@ Status check_file(const std::filesystem::path& path, uint64_t size) {
 
 Status check_parts(const Manifest& manifest, const std::filesystem::path& checkpoint_directory) {
     TLC_TRY(check_file(checkpoint_directory / manifest.memory.file, manifest.memory.size));
+    for (const auto& [name, size] : manifest.memory.older)
+        TLC_TRY(check_file(checkpoint_directory / name, size));
     if (!manifest.disk) return {};
     for (const auto& [name, size] : manifest.disk->files)
         TLC_TRY(check_file(checkpoint_directory / manifest.disk->path / name, size));

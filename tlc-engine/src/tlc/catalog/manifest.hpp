@@ -19,7 +19,8 @@
 
 namespace tlc {
 
-constexpr uint64_t manifest_version = 1;
+// 2 only where there are older files.
+constexpr uint64_t manifest_version = 2;
 
 struct ManifestDisk {
     std::string kind = "btrfs";
@@ -34,6 +35,9 @@ struct Manifest {
         uint64_t size = 0;
         std::string digest;   // ImageSummary::digest
         std::string identity; // ImageInfo::identity
+        // The older files the image needs, by their names in the checkpoint's directory, and their sizes.
+        // What must be in them is told by the image.
+        std::map<std::string, uint64_t> older;
         bool operator==(const Memory&) const = default;
     };
     using Disk = ManifestDisk;

@@ -107,6 +107,16 @@ class Object {
     std::set<std::string, std::less<>> taken_;
 };
 
+// A JSON object of plain names and sizes.
+Status read_files(const json& files, std::string_view where, std::map<std::string, uint64_t>& to) {
+    for (const auto& item : files.items()) {
+        if (!Object::is_name(item.key()) || !item.value().is_number_unsigned())
+            return fail(ErrorKind::damaged, "{} has an invalid entry for a file", where);
+        to[item.key()] = item.value().get<uint64_t>();
+    }
+    return {};
+}
+
 Status read_disk(const json& value, std::optional<Manifest::Disk>& to) {
     if (value.is_null()) return {};
     auto& disk = to.emplace();
@@ -116,21 +126,19 @@ Status read_disk(const json& value, std::optional<Manifest::Disk>& to) {
     json files = json::object();
     object.get_object("files", files);
     TLC_TRY(object.done());
-    for (const auto& item : files.items()) {
-        if (!Object::is_name(item.key()) || !item.value().is_number_unsigned())
-            return fail(ErrorKind::damaged, "disk has an invalid entry in \"files\"");
-        disk.files[item.key()] = item.value().get<uint64_t>();
-    }
-    return {};
+    return read_files(files, "disk", disk.files);
 }
 
-Status read_parts(Object& top, Manifest& m) {
+Status read_parts(Object& top, uint64_t version, Manifest& m) {
     Object memory(top.nested("memory"), "memory");
     memory.get_name("file", m.memory.file);
     memory.get("size", m.memory.size);
     memory.get("digest", m.memory.digest);
     memory.get("identity", m.memory.identity);
+    json older = json::object();
+    if (version >= 2) memory.get_object("older", older);
     TLC_TRY(memory.done());
+    TLC_TRY(read_files(older, "memory", m.memory.older));
     TLC_TRY(read_disk(top.nested("disk"), m.disk));
     Object console(top.nested("console"), "console");
     console.get("stdout", m.console.stdout_bytes);
@@ -205,7 +213,7 @@ Result<Manifest> parse_manifest(std::string_view text) {
     top.get("cluster", m.cluster);
     top.get("job_id", m.job_id);
     top.get_object("job", m.job);
-    TLC_TRY(read_parts(top, m));
+    TLC_TRY(read_parts(top, version, m));
     TLC_TRY(read_machine(top, m));
     TLC_TRY(top.done());
     return m;

@@ -94,8 +94,7 @@ Result<LoadReport> load_checkpoint(const std::filesystem::path& qmp_socket,
 
     std::atomic<uint64_t> pages{0};
     {
-        const Progress progress("restoring", image.chunk_count() * image_chunk_size,
-                                [&] { return pages * image_page_size; });
+        const Progress progress("restoring", image.used_bytes(), [&] { return pages * image_page_size; });
         TLC_TRY(write_memory(session.channel.peer_pid(), image, addresses, pages));
     }
     TLC_TRY_ASSIGN(devices, as_memfd(image.device_state()));

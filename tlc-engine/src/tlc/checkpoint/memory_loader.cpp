@@ -31,7 +31,8 @@ Status write_memory(pid_t pid, const ImageReader& image, const std::vector<uint6
                     std::atomic<uint64_t>& pages) {
     const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
     return image.for_each_chunk(
-        threads, [&](uint64_t, std::span<const std::byte> data, const ImageChunkPages& places) -> Status {
+        threads,
+        [&](const ImageChunk&, std::span<const std::byte> data, const ImageChunkPages& places) -> Status {
             std::vector<iovec> from;
             std::vector<iovec> to;
             for (size_t slot = 0; slot < places.size(); ++slot) {

@@ -1,32 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Takes one checkpoint of a running VM: memory image, device state and, in the same pause, the disk snapshot.
-// Prerequisites: a patched QEMU with a free monitor; `out` an existing directory without memory.h5.
-// Effect on success: out/memory.h5 (and out/disk) are durable; no manifest is written, that is the
-// catalogue's last step. Effect on failure: the VM runs on and nothing of the checkpoint is left in `out`. If
-// this process dies at any moment QEMU resumes the VM by itself; the caller removes what is left in `out`.
+// Saver takes checkpoints of a running VM, one after the other: memory image, device state and, in the same
+// pause, the disk snapshot. With `watch` it notes between two checkpoints what the VM writes, and the next
+// image holds only what has changed; the older files that it refers to are linked beside it. Where the last
+// checkpoint is gone, or the chain has grown long, a full one is taken.
+// Prerequisites of a save: a patched QEMU with a free monitor; `out` an existing directory without memory.h5.
+// Effect on success: out/memory.h5 (with the older files it needs, and out/disk) are durable; no manifest is
+// written, that is the catalogue's last step. Effect on failure: the VM runs on and nothing of the checkpoint
+// is left in `out`; the next image is a full one. If this process dies at any moment QEMU resumes the VM by
+// itself; the caller removes what is left in `out`. Not thread-safe.
 #pragma once
 
 #include <tlc/checkpoint/capture_choice.hpp>
+#include <tlc/image/format.hpp>
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
+#include <vector>
 
 namespace tlc {
 
-struct SaveRequest {
+struct SaverOptions {
     std::filesystem::path qmp_socket;
-    std::filesystem::path out;
-    std::filesystem::path live; // the VM's live disk; empty: memory only
     uint64_t buffer_bytes = uint64_t{64} << 20;
     std::string userfaultfd_device; // in QEMU's terms; empty: QEMU's own way
     CaptureChoice capture;
+    bool watch = false;
     bool skip_known = true; // optimisations 1 and 2 of the capture by log
     bool replace_older = true;
 };
 
+struct SaveRequest {
+    std::filesystem::path out;
+    std::filesystem::path live; // the VM's live disk; empty: memory only
+};
+
 struct SaveReport {
-    std::string identity; // of the image
+    std::string identity;              // of the image
+    std::string parent;                // identity of the image it builds on; empty: it stands alone
+    std::vector<ImageOlderFile> older; // the files it needs, see older_file_name()
     std::string digest;
     std::string created; // UTC
     std::string machine;
@@ -39,7 +52,9 @@ struct SaveReport {
     uint64_t ram_bytes = 0;
     uint64_t stored_bytes = 0; // compressed pages
     uint64_t file_bytes = 0;   // memory.h5
-    uint64_t pages_saved = 0;
+    uint64_t pages_copied = 0; // from the VM
+    uint64_t pages_saved = 0;  // in memory.h5
+    uint64_t pages_older = 0;  // in older files
     uint64_t pages_zero = 0;
     uint64_t faults = 0;
     uint64_t buffer_peak_bytes = 0;
@@ -50,6 +65,19 @@ struct SaveReport {
     uint64_t skipped_opt2 = 0;
 };
 
-Result<SaveReport> save_checkpoint(const SaveRequest& request);
+class Saver {
+  public:
+    explicit Saver(SaverOptions options);
+    Saver(const Saver&) = delete;
+    Saver& operator=(const Saver&) = delete;
+    ~Saver();
+
+    Result<SaveReport> save(const SaveRequest& request);
+
+    struct State; // save_state.hpp
+
+  private:
+    std::unique_ptr<State> state_;
+};
 
 } // namespace tlc

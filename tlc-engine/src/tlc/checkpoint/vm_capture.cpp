@@ -25,41 +25,41 @@ unsigned threads_of_a_kind() { return std::clamp(std::thread::hardware_concurren
 
 } // namespace
 
-size_t VmCapture::sinks_for(CaptureKind kind, size_t threads) {
-    return kind == CaptureKind::log ? threads + 1 : threads;
-}
-
 Result<std::unique_ptr<VmCapture>> VmCapture::begin(EngineSession& session, const VmCaptureOptions& options,
-                                                    std::vector<PageSink*> sinks, bool* refused) {
+                                                    bool* refused) {
     TLC_TRY_ASSIGN(memory, GuestMemory::open(session.channel.peer_pid(), blocks_of(session.machine)));
     std::unique_ptr<VmCapture> capture(new VmCapture);
     const auto step = options.choice.kind == CaptureKind::cow ? &VmCapture::begin_cow : &VmCapture::begin_log;
-    TLC_TRY(((*capture).*step)(session, std::move(memory), options, std::move(sinks), refused));
+    TLC_TRY(((*capture).*step)(session, std::move(memory), options, refused));
     return capture;
 }
 
 Status VmCapture::begin_cow(EngineSession& session, GuestMemory memory, const VmCaptureOptions& options,
-                            std::vector<PageSink*> sinks, bool* refused) {
+                            bool* refused) {
     CaptureOptions settings;
+    settings.watch = options.watch;
     settings.buffer_bytes = options.buffer_bytes;
     settings.fault_threads = threads_of_a_kind();
     settings.sweep_threads = threads_of_a_kind();
+    settings.workers = options.compressing_threads;
     settings.peer_fd = session.channel.fd();
-    TLC_TRY_ASSIGN(capture, CowCapture::prepare(std::move(memory), settings, std::move(sinks)));
+    TLC_TRY_ASSIGN(capture, CowCapture::prepare(std::move(memory), settings));
     TLC_TRY(session.channel.send(Arm{}, answer_limit));
     auto armed = session.channel.expect<Armed>(answer_limit);
     if (!armed) {
         if (refused != nullptr) *refused = true;
         return tl::unexpected<Error>(std::move(armed).error());
     }
-    userfaultfd_ = std::move(armed->descriptors[0]);
-    protects_unpopulated_ = (armed->message.uffd_features & wp_unpopulated) != 0;
+    TLC_TRY(
+        capture->arm(std::move(armed->descriptors[0]), (armed->message.uffd_features & wp_unpopulated) != 0));
     cow_ = std::move(capture);
+    sinks_ = settings.workers;
+    watches_ = options.watch;
     return {};
 }
 
 Status VmCapture::begin_log(EngineSession& session, GuestMemory memory, const VmCaptureOptions& options,
-                            std::vector<PageSink*> sinks, bool* refused) {
+                            bool* refused) {
     TLC_TRY(session.channel.send(Track{}, answer_limit));
     auto tracked = session.channel.expect<Tracked>(answer_limit);
     if (!tracked) {
@@ -73,16 +73,17 @@ Status VmCapture::begin_log(EngineSession& session, GuestMemory memory, const Vm
     settings.buffer_bytes = options.buffer_bytes;
     settings.skip_known = options.skip_known;
     settings.replace_older = options.replace_older;
+    settings.pass_threads = options.compressing_threads;
     log_.emplace(session.channel, answer_limit);
-    TLC_TRY_ASSIGN(capture, LogCapture::prepare(std::move(memory), std::move(bitmap), *log_, settings,
-                                                std::move(sinks)));
+    TLC_TRY_ASSIGN(capture, LogCapture::prepare(std::move(memory), std::move(bitmap), *log_, settings));
     by_log_ = std::move(capture);
+    sinks_ = settings.pass_threads + 1;
     return {};
 }
 
-Status VmCapture::before_pause() {
-    if (by_log_) return by_log_->before_pause();
-    return cow_->arm(std::move(userfaultfd_), protects_unpopulated_);
+Status VmCapture::before_pause(std::vector<PageSink*> sinks, bool everything) {
+    if (by_log_) return by_log_->before_pause(std::move(sinks));
+    return cow_->begin(std::move(sinks), everything);
 }
 
 } // namespace tlc

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // VmCapture: the capture of a VM that QEMU has opened a channel for, of whichever kind was chosen. Owns the
-// capture; the session and the sinks stay the caller's and outlive it. Calls in this order, one thread:
-// begin, before_pause, [PAUSE, PAUSED], in_pause, [RESUME, RESUMED], wait.
+// capture; the session stays the caller's and outlives it, the sinks until wait() has returned. Calls, one
+// thread: begin, then for a checkpoint before_pause, [PAUSE, PAUSED], in_pause, [RESUME, RESUMED], wait;
+// where watches() is true the same again for the next one.
 #pragma once
 
 #include <tlc/capture/cow_capture.hpp>
@@ -14,6 +15,8 @@ namespace tlc {
 
 struct VmCaptureOptions {
     CaptureChoice choice; // not automatic
+    bool watch = false;   // copy on write: for more than one checkpoint
+    unsigned compressing_threads = 2;
     uint64_t buffer_bytes = uint64_t{64} << 20;
     bool skip_known = true; // log's optimisations
     bool replace_older = true;
@@ -21,16 +24,17 @@ struct VmCaptureOptions {
 
 class VmCapture {
   public:
-    // How many sinks a kind wants, for so many threads that compress.
-    static size_t sinks_for(CaptureKind kind, size_t threads);
-
     // Allocates what is needed and asks QEMU for the userfaultfd or the dirty log. `refused` (optional) is
     // set when it was QEMU that would not give it: the VM is as it was, and another kind may work.
     static Result<std::unique_ptr<VmCapture>> begin(EngineSession& session, const VmCaptureOptions& options,
-                                                    std::vector<PageSink*> sinks, bool* refused);
+                                                    bool* refused);
 
-    // cow: protects all memory. log: goes over all memory, which is nearly the whole work.
-    Status before_pause();
+    size_t sinks() const { return sinks_; } // how many before_pause wants
+    bool watches() const { return watches_; }
+
+    // cow: protects what has to be copied: all memory, or what was written since the last checkpoint. log:
+    // goes over all memory, which is nearly the whole work.
+    Status before_pause(std::vector<PageSink*> sinks, bool everything);
     Status in_pause() { return capture().in_pause(); }
     Result<CaptureCounters> wait() { return capture().wait(); }
     // The longest the VM stood still before the pause, by our own doing.
@@ -41,15 +45,15 @@ class VmCapture {
   private:
     VmCapture() = default;
     Status begin_cow(EngineSession& session, GuestMemory memory, const VmCaptureOptions& options,
-                     std::vector<PageSink*> sinks, bool* refused);
+                     bool* refused);
     Status begin_log(EngineSession& session, GuestMemory memory, const VmCaptureOptions& options,
-                     std::vector<PageSink*> sinks, bool* refused);
+                     bool* refused);
     Capture& capture() const { return cow_ ? static_cast<Capture&>(*cow_) : static_cast<Capture&>(*by_log_); }
 
-    std::optional<ChannelDirtyLog> log_; // used by by_log_
-    Fd userfaultfd_;
-    bool protects_unpopulated_ = false;
+    size_t sinks_ = 0;
+    bool watches_ = false;
     std::unique_ptr<CowCapture> cow_; // this one or
+    std::optional<ChannelDirtyLog> log_;
     std::unique_ptr<LogCapture> by_log_;
 };
 

@@ -119,6 +119,13 @@ Status write_number(hid_t object, const char* name, uint64_t value) {
     return write_attribute(object, name, H5T_STD_U64LE, &value);
 }
 
+Result<Id> create_group(hid_t where, const char* name) {
+    TLC_TRY_ASSIGN(creation, check(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, name));
+    TLC_TRY(check(H5Pset_attr_phase_change(creation.get(), 1024, 0), name));
+    TLC_TRY(check(H5Pset_link_phase_change(creation.get(), 1024, 0), name));
+    return check(H5Gcreate2(where, name, H5P_DEFAULT, creation.get(), H5P_DEFAULT), H5Gclose, name);
+}
+
 Result<Id> write_dataset(hid_t where, const char* name, hid_t type, std::span<const hsize_t> shape,
                          const void* data) {
     const Lock lock;

@@ -62,6 +62,8 @@ Result<Id> file_access();
 
 Status write_text(hid_t object, const char* name, const std::string& text);
 Status write_number(hid_t object, const char* name, uint64_t value);
+// A group whose attributes and links all lie in its header, which has a checksum.
+Result<Id> create_group(hid_t where, const char* name);
 // A contiguous dataset of numbers (uint64, little endian) or bytes.
 Result<Id> write_dataset(hid_t where, const char* name, hid_t type, std::span<const hsize_t> shape,
                          const void* data);

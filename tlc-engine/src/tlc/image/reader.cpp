@@ -27,15 +27,16 @@ const std::vector<ImageBlock>& ImageReader::blocks() const { return state_->tabl
 std::span<const std::byte> ImageReader::device_state() const { return state_->device_state; }
 const std::string& ImageReader::digest() const { return state_->digest; }
 uint64_t ImageReader::chunk_count() const { return state_->tables.chunks.size(); }
+uint64_t ImageReader::used_bytes() const { return state_->used_chunks * image_chunk_size; }
+std::span<const ImageOlderFile> ImageReader::older_files() const { return state_->tables.older; }
 
 std::span<const uint64_t> ImageReader::page_table(uint32_t block) const {
     if (block >= state_->tables.page_tables.size()) return {};
     return state_->tables.page_tables[block];
 }
 
-Status ImageReader::read_chunk(uint64_t n, std::span<std::byte> out) const {
-    if (n >= chunk_count()) return fail("chunk {} of {} was asked for", n, chunk_count());
-    const ChunkEntry& entry = state_->tables.chunks[n];
+Status ImageReader::State::read_chunk(uint64_t n, std::span<std::byte> out) const {
+    const ChunkEntry& entry = tables.chunks[n];
     std::vector<std::byte> stored(entry.stored_size);
     {
         const hdf::Lock lock;
@@ -43,46 +44,65 @@ Status ImageReader::read_chunk(uint64_t n, std::span<std::byte> out) const {
         hsize_t size = 0;
         uint32_t skipped_filters = 0;
         // The size is asked for first: the library writes as much as its own index says.
-        if (H5Dget_chunk_storage_size(state_->pages.get(), offset, &size) < 0 || size != stored.size())
-            return chunk_damaged(n, state_->path, fmt::format("{} bytes instead of {}", size, stored.size()));
+        if (H5Dget_chunk_storage_size(pages.get(), offset, &size) < 0 || size != stored.size())
+            return chunk_damaged(n, path, fmt::format("{} bytes instead of {}", size, stored.size()));
         const auto status = hdf::check(
-            H5Dread_chunk(state_->pages.get(), H5P_DEFAULT, offset, &skipped_filters, stored.data()), "read");
-        if (!status) return chunk_damaged(n, state_->path, status.error().message);
-        if (skipped_filters != 0) return chunk_damaged(n, state_->path, "stored without the LZ4 filter");
+            H5Dread_chunk(pages.get(), H5P_DEFAULT, offset, &skipped_filters, stored.data()), "read");
+        if (!status) return chunk_damaged(n, path, status.error().message);
+        if (skipped_filters != 0) return chunk_damaged(n, path, "stored without the LZ4 filter");
     }
-    if (checksum(stored) != entry.sum) return chunk_damaged(n, state_->path, "checksum does not match");
+    if (checksum(stored) != entry.sum) return chunk_damaged(n, path, "checksum does not match");
     if (auto decoded = decode_chunk(stored, out); !decoded)
-        return in_context(decoded.error(), fmt::format("chunk {} of {}", n, state_->path.string()));
+        return in_context(decoded.error(), fmt::format("chunk {} of {}", n, path.string()));
     return {};
 }
 
-ImageChunkPages ImageReader::chunk_pages(uint64_t n) const {
+bool ImageReader::State::is_used(size_t file_number, uint64_t chunk) const {
+    const auto slots = std::span(owners[file_number]).subspan(chunk * image_chunk_pages, image_chunk_pages);
+    return std::any_of(slots.begin(), slots.end(), [](uint64_t owner) { return owner != no_page; });
+}
+
+Status ImageReader::read_chunk(const ImageChunk& chunk, std::span<std::byte> out) const {
+    if (chunk.file >= state_->owners.size() ||
+        chunk.number >= state_->owners[chunk.file].size() / image_chunk_pages)
+        return fail("chunk {} of file {} was asked for, which is not there", chunk.number, chunk.file);
+    return (chunk.file == 0 ? *state_ : *state_->older[chunk.file - 1]).read_chunk(chunk.number, out);
+}
+
+ImageChunkPages ImageReader::chunk_pages(const ImageChunk& chunk) const {
     ImageChunkPages pages{};
-    if (n >= chunk_count()) return pages;
+    if (chunk.file >= state_->owners.size()) return pages;
+    const auto& owners = state_->owners[chunk.file];
     for (size_t i = 0; i < image_chunk_pages; ++i) {
-        const uint64_t owner = state_->owners[n * image_chunk_pages + i];
+        const uint64_t slot = chunk.number * image_chunk_pages + i;
+        if (slot >= owners.size()) break;
+        const uint64_t owner = owners[slot];
         if (owner != no_page) pages[i] = {static_cast<uint32_t>(owner >> 48), owner & image_slot_mask};
     }
     return pages;
 }
 
 Status ImageReader::for_each_chunk(unsigned threads, const ImageChunkVisitor& visit) const {
+    std::vector<ImageChunk> chunks;
+    for (uint32_t file = 0; file < state_->owners.size(); ++file)
+        for (uint64_t n = 0; n < state_->owners[file].size() / image_chunk_pages; ++n)
+            if (file == 0 || state_->is_used(file, n)) chunks.push_back({file, n});
     std::atomic<uint64_t> next = 0;
     std::atomic<bool> stop = false;
     std::mutex mutex;
     Status result;
     const auto work = [&] {
         std::vector<std::byte> data(image_chunk_size);
-        for (uint64_t n; !stop && (n = next.fetch_add(1)) < chunk_count();) {
-            Status status = read_chunk(n, data);
-            if (status) status = visit(n, data, chunk_pages(n));
+        for (uint64_t n; !stop && (n = next.fetch_add(1)) < chunks.size();) {
+            Status status = read_chunk(chunks[n], data);
+            if (status) status = visit(chunks[n], data, chunk_pages(chunks[n]));
             if (status) continue;
             const std::lock_guard lock(mutex);
             if (!stop.exchange(true)) result = std::move(status);
         }
     };
     std::vector<std::thread> helpers;
-    for (uint64_t i = 1; i < std::min<uint64_t>(threads, chunk_count()); ++i)
+    for (uint64_t i = 1; i < std::min<uint64_t>(threads, chunks.size()); ++i)
         helpers.emplace_back(work);
     work();
     for (auto& helper : helpers)

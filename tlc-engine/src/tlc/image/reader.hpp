@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// ImageReader reads a finished memory image. open() checks every size and checksum of everything but the
-// chunks; a chunk is checked when it is read. Any damage is ErrorKind::damaged and names the part; a file of
-// a newer format is ErrorKind::incompatible. All const members are thread-safe (file access is serialised,
-// decompression is not). What is returned by reference lives as long as the reader.
+// ImageReader reads a finished memory image, with the pages of it that lie in older files beside it. open()
+// checks every size and checksum of everything but the chunks; a chunk is checked when it is read. Any damage
+// is ErrorKind::damaged and names the part; a file of a newer format is ErrorKind::incompatible. All const
+// members are thread-safe (file access is serialised, decompression is not). What is returned by reference
+// lives as long as the reader.
 #pragma once
 
 #include <tlc/base/result.hpp>
@@ -25,10 +26,16 @@ struct ImagePageRef {
     uint64_t page = 0;
 };
 
+// A chunk of file 0, the image's own, or of its n-th older one.
+struct ImageChunk {
+    uint32_t file = 0;
+    uint64_t number = 0;
+};
+
 using ImageChunkPages = std::array<ImagePageRef, image_chunk_pages>;
 // data is image_chunk_size bytes, valid during the call. An error stops the walk.
-using ImageChunkVisitor =
-    std::function<Status(uint64_t chunk, std::span<const std::byte> data, const ImageChunkPages& pages)>;
+using ImageChunkVisitor = std::function<Status(const ImageChunk& chunk, std::span<const std::byte> data,
+                                               const ImageChunkPages& pages)>;
 
 class ImageReader {
   public:
@@ -46,12 +53,16 @@ class ImageReader {
     std::span<const uint64_t> page_table(uint32_t block) const;
     const std::string& digest() const;
 
-    uint64_t chunk_count() const;
-    // Reads, checks and decompresses chunk n into `out` (image_chunk_size bytes).
-    Status read_chunk(uint64_t n, std::span<std::byte> out) const;
-    // The pages that the slots of chunk n hold.
-    ImageChunkPages chunk_pages(uint64_t n) const;
-    // Every chunk, in file order, by `threads` threads at once (at least one). Returns the first error.
+    std::span<const ImageOlderFile> older_files() const;
+    uint64_t chunk_count() const; // of the image's own file
+    // What for_each_chunk goes over, older files included.
+    uint64_t used_bytes() const;
+    // Reads, checks and decompresses a chunk into `out` (image_chunk_size bytes).
+    Status read_chunk(const ImageChunk& chunk, std::span<std::byte> out) const;
+    // The pages that the slots of a chunk hold.
+    ImageChunkPages chunk_pages(const ImageChunk& chunk) const;
+    // Every chunk of the image and those of older files that it needs, in file order, by `threads` threads at
+    // once (at least one). Returns the first error.
     Status for_each_chunk(unsigned threads, const ImageChunkVisitor& visit) const;
 
   private:

@@ -154,22 +154,63 @@ Status ImageReader::State::load_pages() {
     return {};
 }
 
-Status ImageReader::State::load() {
+Status ImageReader::State::open() {
     TLC_TRY_ASSIGN(size, check_file(path));
     file_size = size;
-    const hdf::Lock lock;
     TLC_TRY_ASSIGN(access, hdf::file_access());
     TLC_TRY_ASSIGN(opened, hdf::check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), H5Fclose, "HDF5"));
     file = std::move(opened);
-    TLC_TRY(load_header());
+    return load_header();
+}
+
+Status ImageReader::State::load() {
+    const hdf::Lock lock;
+    TLC_TRY(open());
     TLC_TRY(load_chunks());
+    TLC_TRY(load_older());
     TLC_TRY(load_ram());
     TLC_TRY(load_device_state());
     TLC_TRY(load_counters());
     TLC_TRY(load_pages());
     TLC_TRY_ASSIGN(inverted, invert_page_tables(tables));
     owners = std::move(inverted);
+    for (size_t file_number = 0; file_number < owners.size(); ++file_number)
+        for (uint64_t chunk = 0; chunk < owners[file_number].size() / image_chunk_pages; ++chunk)
+            used_chunks += (file_number == 0 || is_used(file_number, chunk)) ? 1 : 0;
     digest = root_digest(tables);
+    return {};
+}
+
+Status ImageReader::State::load_as(const ImageOlderFile& expected) {
+    const hdf::Lock lock;
+    TLC_TRY(open());
+    TLC_TRY(load_chunks());
+    if (tables.info.identity != expected.identity || tables.chunks.size() != expected.chunks ||
+        chunks_checksum(tables.chunks).text() != expected.chunks_checksum)
+        return fail(ErrorKind::damaged, "this is not the older file that the image refers to");
+    return load_pages();
+}
+
+// Those that the image of version 2 lists, from the directory of the image.
+Status ImageReader::State::load_older() {
+    if (H5Lexists(file.get(), "older", H5P_DEFAULT) <= 0) return {};
+    TLC_TRY_ASSIGN(group, hdf::open_group(file.get(), "older"));
+    TLC_TRY_ASSIGN(count, hdf::read_number(group.get(), "files"));
+    if (count > image_max_older_files) return fail(ErrorKind::damaged, "{} older files", count);
+    for (uint64_t n = 1; n <= count; ++n) {
+        TLC_TRY_ASSIGN(one, hdf::open_group(group.get(), std::to_string(n).c_str()));
+        TLC_TRY_ASSIGN(identity, hdf::read_text(one.get(), "identity", 36));
+        TLC_TRY_ASSIGN(chunks, hdf::read_number(one.get(), "chunks"));
+        TLC_TRY_ASSIGN(sum, hdf::read_text(one.get(), "chunks_xxh3_128", 32));
+        tables.older.push_back({identity, chunks, sum});
+    }
+    TLC_TRY(check_older_files(tables.older));
+    for (const auto& expected : tables.older) {
+        auto& state = older.emplace_back(std::make_unique<State>());
+        state->path = path.parent_path() / older_file_name(expected.identity);
+        if (auto loaded = state->load_as(expected); !loaded)
+            return in_context(loaded.error(), state->path.filename().string());
+    }
     return {};
 }
 

@@ -15,14 +15,23 @@ struct ImageReader::State {
     hdf::Id pages;
     ImageTables tables;
     std::vector<std::byte> device_state;
-    std::vector<uint64_t> owners; // slot -> page, see invert_page_tables
+    std::vector<std::vector<uint64_t>> owners; // a file each, see invert_page_tables
+    std::vector<std::unique_ptr<State>> older; // of which only the chunks are loaded
+    uint64_t used_chunks = 0;                  // of all files
     std::string digest;
 
     // Opens the file and fills in everything, checked. Errors name the part but not the file.
     Status load();
+    // Opens it for its chunks only, which must be those of an older file.
+    Status load_as(const ImageOlderFile& expected);
+
+    Status read_chunk(uint64_t n, std::span<std::byte> out) const;
+    bool is_used(size_t file, uint64_t chunk) const;
 
   private:
+    Status open();
     Status load_header();
+    Status load_older();
     Status load_chunks();
     Status load_block(hid_t ram, size_t index);
     Status load_ram();

@@ -24,6 +24,7 @@ static_assert(sizeof(ChunkEntry) == 3 * sizeof(uint64_t));
 struct ImageTables {
     ImageInfo info;
     ImageCounters counters;
+    std::vector<ImageOlderFile> older;
     std::vector<ImageBlock> blocks;
     std::vector<std::vector<uint64_t>> page_tables; // one a block
     std::vector<ChunkEntry> chunks;
@@ -49,6 +50,7 @@ inline constexpr std::array<InfoField, 7> info_fields{{
 Status check_text(std::string_view name, std::string_view text);
 Status check_info(const ImageInfo& info);
 Status check_counters(const ImageCounters& counters);
+Status check_older_files(const std::vector<ImageOlderFile>& older);
 Status check_blocks(const std::vector<ImageBlock>& blocks);
 
 Checksum table_checksum(std::span<const uint64_t> table);
@@ -56,9 +58,13 @@ Checksum chunks_checksum(std::span<const ChunkEntry> chunks);
 // The digest over all of it; it stands for the whole content of the image.
 std::string root_digest(const ImageTables& tables);
 
-// For every slot which page it holds: block number in the high 16 bits, page number below; no_page for none.
-// ErrorKind::damaged for an entry outside the file, for reserved bits and for a slot used twice.
+// For every slot of every file (0 is the image's own, n the n-th older one) which page it holds: block number
+// in the high 16 bits, page number below; no_page for none. ErrorKind::damaged for an entry outside its file,
+// for a file that is not there and for a slot used twice.
 constexpr uint64_t no_page = UINT64_MAX;
-Result<std::vector<uint64_t>> invert_page_tables(const ImageTables& tables);
+Result<std::vector<std::vector<uint64_t>>> invert_page_tables(const ImageTables& tables);
+
+// Takes older files that no page is in out of the list and renumbers the others.
+void drop_unused_older_files(ImageTables& tables);
 
 } // namespace tlc

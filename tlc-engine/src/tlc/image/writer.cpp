@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <tlc/base/fd.hpp>
 #include <tlc/base/files.hpp>
 #include <tlc/image/chunk_codec.hpp>
-#include <tlc/image/hdf5.hpp>
-#include <tlc/image/tables.hpp>
-#include <tlc/image/writer.hpp>
+#include <tlc/image/writer_state.hpp>
 
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <mutex>
 #include <unistd.h>
 
 namespace tlc {
@@ -29,13 +24,6 @@ Result<hdf::Id> create_file(const std::filesystem::path& path) {
     TLC_TRY(hdf::check(H5Pset_attr_phase_change(creation.get(), 1024, 0), "file creation"));
     return hdf::check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), H5Fclose,
                       "create");
-}
-
-Result<hdf::Id> create_group(hid_t where, const char* name) {
-    TLC_TRY_ASSIGN(creation, hdf::check(H5Pcreate(H5P_GROUP_CREATE), H5Pclose, name));
-    TLC_TRY(hdf::check(H5Pset_attr_phase_change(creation.get(), 1024, 0), name));
-    TLC_TRY(hdf::check(H5Pset_link_phase_change(creation.get(), 1024, 0), name));
-    return hdf::check(H5Gcreate2(where, name, H5P_DEFAULT, creation.get(), H5P_DEFAULT), H5Gclose, name);
 }
 
 Result<hdf::Id> create_pages(hid_t file) {
@@ -59,48 +47,6 @@ Result<hdf::Id> create_pages(hid_t file) {
 
 } // namespace
 
-struct ImageWriter::State {
-    class Lane;
-
-    std::filesystem::path path;
-    Fd fd; // our own descriptor of the file, for fsync
-    hdf::Id file;
-    hdf::Id pages;
-    ImageTables tables;
-    std::atomic<uint64_t> next_chunk = 0;
-    uint64_t extent = 0; // in chunks
-    bool has_device_state = false;
-    bool finished = false;
-    std::optional<Error> error; // the first; with the HDF5 lock
-    std::mutex lanes_mutex;
-    std::vector<std::unique_ptr<Lane>> lanes;
-
-    ~State() {
-        if (!finished) discard();
-    }
-
-    void discard();
-    // Runs one step under the lock unless an earlier one failed.
-    template <typename Step>
-    Status locked(Step step) {
-        const hdf::Lock lock;
-        if (error) return tl::unexpected<Error>(*error);
-        Status status = step();
-        if (!status) {
-            status.error().message =
-                fmt::format("cannot write {}: {}", path.string(), status.error().message);
-            if (status.error().kind == ErrorKind::no_space)
-                status.error().message += " (free space there, or keep fewer checkpoints)";
-            error = status.error();
-        }
-        return status;
-    }
-    Status write_chunk(uint64_t chunk, std::span<const std::byte> stored);
-    Status start();
-    Status write_tables();
-    Status close();
-};
-
 class ImageWriter::State::Lane final : public ImageLane {
   public:
     explicit Lane(State& image) : image_(image), buffer_(image_chunk_size), stored_(stored_chunk_max) {}
@@ -115,8 +61,11 @@ class ImageWriter::State::Lane final : public ImageLane {
             return fail("pages {}+{} bytes are outside RAM block {}", first_page, data.size(), block);
         for (uint64_t i = 0; i < count; ++i) {
             const std::byte* page = data.data() + i * image_page_size;
-            table[first_page + i] = 0;
-            if (is_zero_page(page)) continue;
+            if (is_zero_page(page)) {
+                table[first_page + i] = 0;
+                continue;
+            }
+            if (image_.in_chain && is_known(block, first_page + i, {page, image_page_size})) continue;
             if (used_ == 0) chunk_ = image_.next_chunk.fetch_add(1, std::memory_order_relaxed);
             std::memcpy(buffer_.data() + used_ * image_page_size, page, image_page_size);
             table[first_page + i] = chunk_ * image_chunk_pages + used_ + 1;
@@ -134,12 +83,26 @@ class ImageWriter::State::Lane final : public ImageLane {
     }
 
   private:
+    // Whether the page is as it was; if not its new hash is kept.
+    bool is_known(uint32_t block, uint64_t page, std::span<const std::byte> data) {
+        const Checksum hash = checksum(data);
+        Checksum& before = image_.hashes[block][page];
+        if (image_.tables.page_tables[block][page] != 0 && before == hash) return true;
+        before = hash;
+        return false;
+    }
+
     State& image_;
     std::vector<std::byte> buffer_;
     std::vector<std::byte> stored_;
     uint64_t chunk_ = 0;
     size_t used_ = 0;
 };
+
+ImageWriter::State::State() = default;
+ImageWriter::State::~State() {
+    if (!finished) discard();
+}
 
 void ImageWriter::State::discard() {
     const hdf::Lock lock;
@@ -179,7 +142,6 @@ Status ImageWriter::State::start() {
     pages = std::move(new_pages);
     const hid_t root = file.get();
     TLC_TRY(hdf::write_text(root, "magic", "TLC-MEMORY-IMAGE"));
-    TLC_TRY(hdf::write_number(root, "format_version", image_format_version));
     for (const auto& field : info_fields)
         TLC_TRY(hdf::write_text(root, field.name, tables.info.*field.text));
     return hdf::write_number(root, "page_size", image_page_size);
@@ -191,17 +153,20 @@ Status ImageWriter::State::write_tables() {
     const hsize_t shape[2] = {tables.chunks.size() * image_chunk_pages, image_page_size};
     TLC_TRY(hdf::check(H5Dset_extent(pages.get(), shape), "set the number of pages"));
     const hid_t root = file.get();
+    drop_unused_older_files(tables);
+    TLC_TRY(hdf::write_number(root, "format_version", tables.older.empty() ? 1 : image_format_version));
+    if (!tables.older.empty()) TLC_TRY(write_older_files());
     {
         const hsize_t rows[2] = {tables.chunks.size(), 3};
         TLC_TRY_ASSIGN(chunks, hdf::write_dataset(root, "chunks", H5T_STD_U64LE, rows, tables.chunks.data()));
         TLC_TRY(hdf::write_text(chunks.get(), "xxh3_128", chunks_checksum(tables.chunks).text()));
     }
-    TLC_TRY_ASSIGN(ram, create_group(root, "ram"));
+    TLC_TRY_ASSIGN(ram, hdf::create_group(root, "ram"));
     TLC_TRY(hdf::write_number(ram.get(), "blocks", tables.blocks.size()));
     for (size_t i = 0; i < tables.blocks.size(); ++i) {
         const auto& block = tables.blocks[i];
         const auto& table = tables.page_tables[i];
-        TLC_TRY_ASSIGN(group, create_group(ram.get(), std::to_string(i).c_str()));
+        TLC_TRY_ASSIGN(group, hdf::create_group(ram.get(), std::to_string(i).c_str()));
         TLC_TRY(hdf::write_text(group.get(), "id", block.id));
         TLC_TRY(hdf::write_number(group.get(), "length", block.length));
         TLC_TRY(hdf::write_number(group.get(), "page_size", block.page_size));
@@ -212,7 +177,7 @@ Status ImageWriter::State::write_tables() {
     }
     TLC_TRY(hdf::write_number(root, "pause_ns", tables.counters.pause_ns));
     TLC_TRY(hdf::write_number(root, "latency_ns", tables.counters.latency_ns));
-    TLC_TRY_ASSIGN(counters, create_group(root, "counters"));
+    TLC_TRY_ASSIGN(counters, hdf::create_group(root, "counters"));
     for (const auto& [name, value] : tables.counters.further)
         TLC_TRY(hdf::write_number(counters.get(), name.c_str(), value));
     return {};
@@ -290,7 +255,10 @@ Result<ImageSummary> ImageWriter::finish(const ImageCounters& counters) {
         summary.stored_bytes += chunk.stored_size;
     for (const auto& table : tables.page_tables)
         for (const uint64_t entry : table)
-            ++(entry == 0 ? summary.pages_zero : summary.pages_stored);
+            ++(entry == 0                       ? summary.pages_zero
+               : entry >> image_file_shift != 0 ? summary.pages_older
+                                                : summary.pages_stored);
+    summary.older = tables.older;
     summary.digest = root_digest(tables);
     state_->finished = true;
     return summary;

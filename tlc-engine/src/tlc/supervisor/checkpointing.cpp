@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The supervisor's checkpoints: an engine process each, then the manifest. A checkpoint that fails costs the
-// job nothing but the time until the next one.
+// The supervisor's checkpoints: an engine process takes them, then the manifest is written. A checkpoint that
+// fails costs the job nothing but the time until the next one, which is a full one.
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/supervisor/supervisor.hpp>
@@ -30,34 +30,41 @@ void Supervisor::start_checkpoint() {
         return;
     }
     taking_ = *claimed;
-    checkpoint_began_ = Clock::now();
     paused_seconds_ = 0;
-    std::vector<std::string> arguments{"save",
-                                       "--qmp",
-                                       life_->vm().engine_socket().string(),
-                                       "--out",
-                                       taking_.directory.string(),
-                                       "--live",
-                                       life_->live().string(),
-                                       "--buffer",
+    if (!engine_)
+        if (auto started = start_engine(); !started) return abandon_checkpoint(started.error());
+    engine_->ask({{"out", taking_->directory.string()}, {"live", life_->live().string()}});
+}
+
+Status Supervisor::start_engine() {
+    std::vector<std::string> arguments{"serve", "--qmp", life_->vm().engine_socket().string(), "--buffer",
                                        fmt::format("{}", buffer_bytes_ >> 20)};
     if (site_.userfaultfd_device >= 0)
         arguments.insert(arguments.end(), {"--userfaultfd", machine_userfaultfd});
-    auto engine = EngineProcess::start(site_.config.paths.engine, std::move(arguments), site_.log_fd);
-    if (!engine) return abandon_checkpoint(engine.error());
-    engine_ = std::move(*engine);
+    TLC_TRY_ASSIGN(engine,
+                   EngineProcess::start(site_.config.paths.engine, std::move(arguments), site_.log_fd));
+    engine_ = std::move(engine);
+    return {};
 }
 
-Status Supervisor::follow_checkpoint() {
+Status Supervisor::follow_engine() {
     auto answer = engine_->poll();
     if (!answer) return {};
-    engine_.reset();
+    if (!taking_) {
+        log::warning("the next checkpoint will be a full one: {}",
+                     *answer ? "the checkpoint engine speaks unasked" : answer->error().message);
+        engine_.reset();
+        return {};
+    }
     if (!*answer) {
         abandon_checkpoint(answer->error());
         return {};
     }
     auto published = publish(**answer);
-    if (published) return {};
+    if (published) {
+        taking_.reset();
+        return {};
+    }
     if (published.error().kind == ErrorKind::busy)
         return in_context(published.error(),
                           "this copy of the job has been replaced by a newer one and stops");
@@ -82,7 +89,7 @@ void Supervisor::watch_vm() {
     disk_full_ = disk_full;
     if (disk_full && !qmp.execute("cont")) return;
 
-    paused_seconds_ = engine_ && !running && !disk_full ? paused_seconds_ + 1 : 0;
+    paused_seconds_ = taking_ && !running && !disk_full ? paused_seconds_ + 1 : 0;
     if (paused_seconds_ < longest_pause_seconds) return;
     // QEMU resumes the VM when its engine is gone.
     log::error("the checkpoint engine has held the VM for {} s; it is ended", paused_seconds_);
@@ -91,13 +98,21 @@ void Supervisor::watch_vm() {
 
 Status Supervisor::publish(const nlohmann::json& report) {
     Manifest manifest;
-    manifest.sequence = taking_.sequence;
+    manifest.sequence = taking_->sequence;
     manifest.epoch = life_->epoch();
     manifest.created = report.value("created", utc_text(std::chrono::system_clock::now()));
     manifest.cluster = site_.job.cluster;
     manifest.job_id = site_.job.id;
-    manifest.memory = {"memory.h5", report.value("file_bytes", uint64_t{0}), report.value("digest", ""),
-                       report.value("identity", "")};
+    manifest.memory = {"memory.h5",
+                       report.value("file_bytes", uint64_t{0}),
+                       report.value("digest", ""),
+                       report.value("identity", ""),
+                       {}};
+    for (const auto& file : report.value("older", nlohmann::json::array())) {
+        const auto name = file.value("file", "");
+        TLC_TRY_ASSIGN(size, size_of(taking_->directory / name));
+        manifest.memory.older[name] = size;
+    }
     manifest.vm = life_->description();
     TLC_TRY_ASSIGN(image, describe_image(site_.image));
     manifest.image = image;
@@ -107,7 +122,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
                       report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
 
     Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}};
-    const auto frozen = taking_.directory / disk.path;
+    const auto frozen = taking_->directory / disk.path;
     for (const char* name : {MachineFiles::root, MachineFiles::work, MachineFiles::standard_output,
                              MachineFiles::standard_error, MachineFiles::control}) {
         TLC_TRY_ASSIGN(size, size_of(frozen / name));
@@ -120,9 +135,10 @@ Status Supervisor::publish(const nlohmann::json& report) {
 
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
-    log::info("checkpoint={} pause_ms={:.1f} latency_ms={:.0f} stored={} ram={} epoch={}", manifest.sequence,
-              manifest.timings.pause_ms, manifest.timings.latency_ms, size_text(manifest.sizes.stored_bytes),
-              size_text(manifest.sizes.ram_bytes), manifest.epoch);
+    log::info("checkpoint={} pause_ms={:.1f} latency_ms={:.0f} stored={} ram={} kind={} epoch={}",
+              manifest.sequence, manifest.timings.pause_ms, manifest.timings.latency_ms,
+              size_text(manifest.sizes.stored_bytes), size_text(manifest.sizes.ram_bytes),
+              manifest.memory.older.empty() ? "full" : "incremental", manifest.epoch);
     const auto keep = site_.job.request.keep != 0 ? site_.job.request.keep : site_.config.job.keep;
     const auto pruned =
         site_.directory.prune(keep, [&](const auto& path) { return site_.disk.remove(path); });
@@ -130,14 +146,16 @@ Status Supervisor::publish(const nlohmann::json& report) {
     return {};
 }
 
+// The engine goes with it: it would build on what is not there any more.
 void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
-    log::warning("checkpoint {} was given up: {}", taking_.sequence, error.message);
+    const auto sequence = std::exchange(taking_, std::nullopt)->sequence;
+    log::warning("checkpoint {} was given up: {}", sequence, error.message);
     // The one reason the user can do something about; said where the user looks.
     if (error.kind == ErrorKind::no_space && !std::exchange(told_of_no_space_, true))
         fmt::print(stderr, "tlc-run: no checkpoint can be taken until there is space in {}: {}\n",
                    site_.directory.path().parent_path().string(), error.message);
-    if (auto removed = discard(taking_.sequence); !removed) log::warning("{}", removed.error().message);
+    if (auto removed = discard(sequence); !removed) log::warning("{}", removed.error().message);
 }
 
 } // namespace tlc

@@ -2,6 +2,7 @@
 #include <tlc/supervisor/engine_process.hpp>
 
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -9,36 +10,55 @@
 namespace tlc {
 namespace {
 
-Result<nlohmann::json> verdict(const ExitStatus& status, const std::string& text) {
-    auto answer = nlohmann::json::parse(text, nullptr, false);
-    if (status.code == 0 && answer.is_object()) return answer;
-    if (answer.is_object() && answer.contains("error") && answer["error"].is_string()) {
-        const bool known = !status.signalled && status.code >= 1 && status.code <= 7;
-        return fail(known ? static_cast<ErrorKind>(status.code) : ErrorKind::failed, "{}",
-                    answer["error"].get<std::string>());
-    }
-    return fail("the checkpoint engine ended with {} and no answer", status.text());
+struct Pipe {
+    Fd read;
+    Fd write;
+};
+
+Result<Pipe> make_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
+    return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
+Result<nlohmann::json> verdict(const std::string& line) {
+    auto answer = nlohmann::json::parse(line, nullptr, false);
+    if (!answer.is_object()) return fail("the checkpoint engine printed something that is not an answer");
+    if (!answer.contains("error")) return answer;
+    const auto message = answer["error"].is_string() ? answer["error"].get<std::string>() : "no reason";
+    const auto code = answer.contains("exit_code") && answer["exit_code"].is_number_integer()
+                          ? answer["exit_code"].get<int>()
+                          : 1;
+    return fail(code >= 1 && code <= 7 ? static_cast<ErrorKind>(code) : ErrorKind::failed, "{}", message);
 }
 
 } // namespace
 
 Result<EngineProcess> EngineProcess::start(const std::filesystem::path& program,
                                            std::vector<std::string> arguments, int log_fd) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    Fd reader(ends[0]);
-    const Fd writer(ends[1]);
-    ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
+    TLC_TRY_ASSIGN(requests, make_pipe());
+    TLC_TRY_ASSIGN(answers, make_pipe());
+    ::fcntl(answers.read.get(), F_SETFL, O_NONBLOCK);
+    // Requests are short; an engine that takes none must not hold up the job.
+    ::fcntl(requests.write.get(), F_SETFL, O_NONBLOCK);
     arguments.insert(arguments.begin(), program.string());
-    arguments.emplace_back("--json");
     SpawnOptions options;
-    options.stdout_fd = writer.get();
+    options.stdin_fd = requests.read.get();
+    options.stdout_fd = answers.write.get();
     options.stderr_fd = log_fd;
     TLC_TRY_ASSIGN(child, spawn(arguments, options));
-    return EngineProcess(std::move(child), std::move(reader));
+    return EngineProcess(std::move(child), std::move(requests.write), std::move(answers.read));
 }
 
-std::optional<Result<nlohmann::json>> EngineProcess::poll() {
+void EngineProcess::ask(const nlohmann::json& request) {
+    // A pipe without a reader raises SIGPIPE, which must not end the job.
+    const auto before = ::signal(SIGPIPE, SIG_IGN);
+    const std::string line = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    if (!write_all(writer_.get(), std::as_bytes(std::span(line)))) child_.kill_and_reap();
+    ::signal(SIGPIPE, before);
+}
+
+std::optional<Result<nlohmann::json>> EngineProcess::take_line() {
     char buffer[1 << 12];
     for (;;) {
         const ssize_t n = ::read(reader_.get(), buffer, sizeof buffer);
@@ -46,11 +66,20 @@ std::optional<Result<nlohmann::json>> EngineProcess::poll() {
         if (n <= 0) break;
         text_.append(buffer, static_cast<size_t>(n));
     }
+    const auto end = text_.find('\n');
+    if (end == std::string::npos) return std::nullopt;
+    const std::string line = text_.substr(0, end);
+    text_.erase(0, end + 1);
+    return verdict(line);
+}
+
+std::optional<Result<nlohmann::json>> EngineProcess::poll() {
+    if (auto answer = take_line()) return answer;
+    if (!child_.running()) return fail("the checkpoint engine takes no requests");
     const auto status = child_.poll();
     if (!status) return std::nullopt;
-    for (ssize_t n = 0; (n = ::read(reader_.get(), buffer, sizeof buffer)) > 0;)
-        text_.append(buffer, static_cast<size_t>(n));
-    return verdict(*status, text_);
+    if (auto answer = take_line()) return answer; // printed just before the end
+    return fail("the checkpoint engine ended with {} and no answer", status->text());
 }
 
 Result<nlohmann::json> EngineProcess::wait(std::chrono::seconds limit) {
@@ -61,7 +90,7 @@ Result<nlohmann::json> EngineProcess::wait(std::chrono::seconds limit) {
         if (::poll(&wanted, 1, 50) > 0) ::usleep(2000);
     }
     child_.kill_and_reap();
-    return fail("the checkpoint engine did not end within {} s", limit.count());
+    return fail("the checkpoint engine gave no answer within {} s", limit.count());
 }
 
 } // namespace tlc

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// One run of tlc-engine as a child process: started, watched without blocking, its JSON answer read at the
-// end. Dropping the object kills the engine; the VM does not notice. Not thread-safe.
+// A tlc-engine as a child process: started, asked, watched without blocking, its JSON answers read line by
+// line. Dropping the object kills the engine; the VM does not notice. Not thread-safe.
 #pragma once
 
 #include <tlc/base/process.hpp>
@@ -16,24 +16,28 @@ namespace tlc {
 
 class EngineProcess {
   public:
-    // `arguments` follow the program's name; "--json" is added. Its messages go to `log_fd`.
+    // `arguments` follow the program's name. Its messages go to `log_fd`.
     static Result<EngineProcess> start(const std::filesystem::path& program,
                                        std::vector<std::string> arguments, int log_fd);
 
-    // Nothing while it runs. At its end the object it printed, or an Error with its last words and the kind
-    // its exit code stands for.
+    // One request on its standard input. An engine that has ended shows itself in the next poll().
+    void ask(const nlohmann::json& request);
+    // Nothing as long as there is no answer. Then the object it printed; or an Error, of the kind that it
+    // names, or that it has ended.
     std::optional<Result<nlohmann::json>> poll();
     Result<nlohmann::json> wait(std::chrono::seconds limit);
     // Descriptor that becomes readable when the engine prints or ends.
     int event_fd() const { return reader_.get(); }
-    pid_t pid() const { return child_.pid(); }
 
   private:
-    EngineProcess(Child child, Fd reader) : child_(std::move(child)), reader_(std::move(reader)) {}
+    EngineProcess(Child child, Fd writer, Fd reader)
+        : child_(std::move(child)), writer_(std::move(writer)), reader_(std::move(reader)) {}
+    std::optional<Result<nlohmann::json>> take_line();
 
     Child child_;
+    Fd writer_;
     Fd reader_;
-    std::string text_;
+    std::string text_; // read and not yet taken
 };
 
 } // namespace tlc

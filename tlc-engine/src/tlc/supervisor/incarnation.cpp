@@ -119,7 +119,7 @@ Result<std::unique_ptr<Incarnation>> Incarnation::restore(const JobSite& site, u
     TLC_TRY(life->start(site, std::nullopt));
     TLC_TRY_ASSIGN(engine, EngineProcess::start(site.config.paths.engine,
                                                 {"load", "--qmp", life->vm().engine_socket().string(),
-                                                 "--from", checkpoint.directory.string()},
+                                                 "--from", checkpoint.directory.string(), "--json"},
                                                 site.log_fd));
     auto loaded = engine.wait(load_limit);
     if (!loaded) return tl::unexpected(loaded.error());

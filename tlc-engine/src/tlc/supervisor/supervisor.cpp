@@ -28,7 +28,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         TLC_TRY(handle_signals(signals));
         TLC_TRY(follow_guest());
         watch_vm();
-        if (engine_) TLC_TRY(follow_checkpoint());
+        if (engine_) TLC_TRY(follow_engine());
         if (const auto status = life_->vm().poll()) {
             TLC_TRY(follow_guest());
             if (end_) return finish();
@@ -38,7 +38,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
             life_->vm().kill();
             return finish();
         }
-        if (started_ && !end_ && !engine_ && Clock::now() >= next_checkpoint_) start_checkpoint();
+        if (started_ && !end_ && !taking_ && Clock::now() >= next_checkpoint_) start_checkpoint();
     }
 }
 
@@ -161,12 +161,13 @@ Status Supervisor::handle_signals(SignalQueue& signals) {
 
 Status Supervisor::handle_vm_end(const ExitStatus& status) {
     log::warning("QEMU ended unexpectedly: {}; the job continues from its last checkpoint", status.text());
-    if (engine_) abandon_checkpoint(Error{ErrorKind::failed, "the VM ended meanwhile"});
+    if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the VM ended meanwhile"});
     return begin_life();
 }
 
 Result<JobEnd> Supervisor::finish() {
-    if (engine_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
+    if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
+    engine_.reset();
     TLC_TRY(life_->pump_output());
     const auto work = life_->live() / MachineFiles::work;
     if (auto staged = stage_out(site_.job, work); !staged)
@@ -187,7 +188,7 @@ Result<JobEnd> Supervisor::finish() {
     return *end_;
 }
 
-Status Supervisor::discard(uint64_t sequence) {
+Status Supervisor::discard(uint64_t sequence) const {
     return site_.directory.remove(sequence, [&](const auto& path) { return site_.disk.remove(path); });
 }
 

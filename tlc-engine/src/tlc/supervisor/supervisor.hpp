@@ -42,12 +42,13 @@ class Supervisor {
     Status handle_signals(SignalQueue& signals);
     Status handle_vm_end(const ExitStatus& status);
     void start_checkpoint();
-    Status follow_checkpoint();
+    Status start_engine();
+    Status follow_engine();
     Status publish(const nlohmann::json& report);
     void abandon_checkpoint(const Error& error);
     void watch_vm();
     Result<JobEnd> finish();
-    Status discard(uint64_t sequence);
+    Status discard(uint64_t sequence) const;
 
     const JobSite& site_;
     const Manifest::Vm wanted_;
@@ -55,9 +56,8 @@ class Supervisor {
     const std::string branch_;
     Notices notices_;
     std::unique_ptr<Incarnation> life_;
-    std::optional<EngineProcess> engine_;
-    ClaimedCheckpoint taking_;
-    Clock::time_point checkpoint_began_;
+    std::optional<EngineProcess> engine_;     // from the first checkpoint of a life on
+    std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
     bool disk_full_ = false;        // QEMU stopped the VM because it could not write
