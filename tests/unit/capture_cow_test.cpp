@@ -91,6 +91,13 @@ class Running {
         return done;
     }
 
+    uint64_t pages() const {
+        uint64_t sum = 0;
+        for (const auto& block : guest.blocks())
+            sum += block.length / guest_page;
+        return sum;
+    }
+
     TestGuest guest;
     Image image;
     std::chrono::microseconds before_pause{0}; // after protection
@@ -175,7 +182,7 @@ TEST_F(CowCaptureTest, WatchedMemoryIsCopiedAgainWhereItWasWritten) {
                       r.capture->bytes_total());
             EXPECT_LE(counters->buffer_peak_bytes, scenario.options.buffer_bytes);
             if (checkpoint > 0 && !everything) later_pages += counters->pages_saved;
-            if (checkpoint > 0 && !everything) all_pages += r.capture->memory_bytes() / guest_page;
+            if (checkpoint > 0 && !everything) all_pages += r.pages();
             EXPECT_TRUE(r.guest.goes_on());
             std::this_thread::sleep_for(std::chrono::microseconds(random_() % 3 * (random_() % 2000)));
         }
@@ -198,10 +205,10 @@ TEST_F(CowCaptureTest, FullBufferMakesWritersWaitAndNothingIsLost) {
         scenario.delay = 1ms;
         Running r(scenario);
         ASSERT_TRUE(r.start());
-        EXPECT_FALSE(r.capture->finished(10ms));
+        std::this_thread::sleep_for(10ms);
+        EXPECT_LT(r.capture->bytes_done(), r.capture->bytes_total());
         const auto counters = r.capture->wait();
         ASSERT_TRUE(counters) << counters.error().message;
-        EXPECT_TRUE(r.capture->finished(0ms));
         EXPECT_EQ(r.image.difference(r.guest), "");
         EXPECT_EQ(counters->buffer_peak_bytes, 2 * smallest_cluster);
         EXPECT_GT(counters->clusters_by_fault, 0U);

@@ -222,6 +222,29 @@ TEST_F(Jobs, keep_the_newest_whole_checkpoints) {
     EXPECT_THAT(listed(), ElementsAre(5));
 }
 
+TEST_F(Jobs, keep_one_that_shares_no_file_with_the_newest) {
+    ASSERT_TRUE(job->claim_epoch());
+    // Two chains: the images 1 to 3 are built on 1, the images 4 to 6 on 4.
+    const auto identity = [](uint64_t n) { return fmt::format("00000000-0000-0000-0000-{:012}", n); };
+    for (uint64_t n = 1; n <= 6; ++n) {
+        const auto claimed = job->claim_checkpoint();
+        test::write_sample_parts(claimed->directory);
+        auto manifest = test::sample_manifest(claimed->sequence, 1);
+        manifest.memory.identity = identity(n);
+        if (n != 1 && n != 4) {
+            const auto name = "older-" + identity(n < 4 ? 1 : 4) + ".h5";
+            test::write_file(claimed->directory / name, "123");
+            manifest.memory.older = {{name, 3}};
+        }
+        ASSERT_TRUE(job->publish(manifest));
+    }
+    EXPECT_EQ(*job->prune(2, remover()), 3u);
+    EXPECT_THAT(listed(), ElementsAre(6, 5, 3));
+    EXPECT_EQ(*job->prune(3, remover()), 0u);
+    EXPECT_EQ(*job->prune(1, remover()), 2u);
+    EXPECT_THAT(listed(), ElementsAre(6));
+}
+
 TEST_F(Jobs, sweep_what_dead_runs_left) {
     ASSERT_TRUE(job->claim_epoch());
     ASSERT_TRUE(job->claim_epoch());

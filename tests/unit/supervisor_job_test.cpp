@@ -29,14 +29,14 @@ TEST(MemoryPlan, ARequestThatDoesNotFitSaysWhatToWrite) {
     request.memory_bytes = 2048 * mib;
     const auto plan = plan_memory(request, 1024 * mib, overhead);
     ASSERT_FALSE(plan);
-    EXPECT_NE(plan.error().message.find("--mem=2432M"), std::string::npos) << plan.error().message;
-    EXPECT_TRUE(plan_memory(request, 2432 * mib, overhead));
+    EXPECT_NE(plan.error().message.find("--mem=2448M"), std::string::npos) << plan.error().message;
+    EXPECT_TRUE(plan_memory(request, 2448 * mib, overhead));
 }
 
 TEST(MemoryPlan, TooSmallAJobSaysWhatToWrite) {
     const auto plan = plan_memory({}, 300 * mib, overhead);
     ASSERT_FALSE(plan);
-    EXPECT_NE(plan.error().message.find("--mem=512M"), std::string::npos) << plan.error().message;
+    EXPECT_NE(plan.error().message.find("--mem=514M"), std::string::npos) << plan.error().message;
 }
 
 TEST(JobEnvironment, LeavesOutWhatSteersUs) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <tlc/checkpoint/load.hpp>
-#include <tlc/checkpoint/save.hpp>
+#include <tlc/checkpoint/saver.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -7,7 +7,7 @@
 // An error ends only that checkpoint. See SaveRequest for what the directories mean.
 #pragma once
 
-#include <tlc/checkpoint/save.hpp>
+#include <tlc/checkpoint/saver.hpp>
 
 namespace tlc {
 

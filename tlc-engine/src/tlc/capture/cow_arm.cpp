@@ -43,10 +43,8 @@ Status CowCapture::expose(const userfault::Fault& fault) {
     ClusterRun run = *one;
     if (!fault.missing && adaptive_ && memory_.huge(run.block)) run = map_.stretch(run, largest_cluster);
     map_.set(run, ClusterState::exposed);
-    if (!fault.missing) return userfault::lift(userfaultfd_.get(), address(run), map_.length(run));
-    const uint64_t page_size = memory_.blocks()[run.block].page_size;
-    const uint64_t page = fault.address / page_size * page_size;
-    return userfault::fill_zero(userfaultfd_.get(), page, address(run) + map_.length(run) - page, page_size);
+    if (fault.missing) return fill_zero(fault, run);
+    return userfault::lift(userfaultfd_.get(), address(run), map_.length(run));
 }
 
 Status CowCapture::protect_exposed() {
@@ -82,14 +80,17 @@ void CowCapture::count_what_to_copy() {
     bytes_total_ = bytes;
 }
 
-// Memory the guest has never touched is not watched from its first touch on: see leave_unwatched().
-Status CowCapture::watch_again() {
-    const std::lock_guard lock(unwatched_mutex_);
-    for (const auto& [block, first] : unwatched_) {
-        const ClusterRun run = map_.stretch({block, first, 1}, largest_cluster);
-        TLC_TRY(userfault::watch(userfaultfd_.get(), address(run), map_.length(run)));
+// Neighbours together: each call holds up everything that changes QEMU's mappings.
+Status CowCapture::register_again() {
+    const std::lock_guard lock(unregistered_mutex_);
+    for (auto next = unregistered_.begin(); next != unregistered_.end();) {
+        const auto [block, first] = *next;
+        ClusterRun run = map_.stretch({block, first, 1}, largest_cluster);
+        while (++next != unregistered_.end() && next->first == block && next->second == run.first + run.count)
+            run.count += map_.stretch({block, next->second, 1}, largest_cluster).count;
+        TLC_TRY(userfault::register_range(userfaultfd_.get(), address(run), map_.length(run)));
     }
-    unwatched_.clear();
+    unregistered_.clear();
     return {};
 }
 

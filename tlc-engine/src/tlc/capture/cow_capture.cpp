@@ -36,9 +36,9 @@ Status check(const GuestMemory& memory, const CaptureOptions& options) {
 } // namespace
 
 CowCapture::CowCapture(GuestMemory memory, const CaptureOptions& options)
-    : memory_(std::move(memory)), map_(memory_.blocks(), options.cluster_bytes), peer_fd_(options.peer_fd),
-      adaptive_(options.adaptive), watch_(options.watch), sweep_threads_(options.sweep_threads),
-      workers_(options.workers), bytes_total_(memory_.length()) {
+    : memory_(std::move(memory)), map_(memory_.blocks(), options.cluster_bytes), scratch_(make_scratch()),
+      peer_fd_(options.peer_fd), adaptive_(options.adaptive), watch_(options.watch),
+      sweep_threads_(options.sweep_threads), workers_(options.workers), bytes_total_(memory_.length()) {
     for (uint32_t block = 0; block < memory_.blocks().size(); ++block) {
         if (!memory_.blocks()[block].protectable) continue;
         for (uint64_t first = 0; first < map_.clusters(block);) {
@@ -172,7 +172,7 @@ Status CowCapture::arm(Fd userfaultfd, bool protects_unpopulated) {
     if (!protects_unpopulated)
         if (auto done = memory_.populate(); !done) stop(std::move(done).error());
     leave_userfaultfd();
-    return first_error();
+    return state();
 }
 
 Status CowCapture::begin(std::vector<PageSink*> sinks, bool everything) {
@@ -188,19 +188,19 @@ Status CowCapture::begin(std::vector<PageSink*> sinks, bool everything) {
         *counter = 0;
     bytes_total_ = memory_.length();
     next_stripe_ = 0;
-    pool_->open();
     const auto steps = [&]() -> Status {
         TLC_TRY(memory_.look_again());
         {
             const std::unique_lock lock(rules_mutex_);
             before_pause_ = true;
-            TLC_TRY(watch_again());
+            pool_->open();
+            TLC_TRY(register_again());
         }
         return protect(everything);
     };
     if (auto done = steps(); !done) stop(std::move(done).error());
     leave_userfaultfd();
-    return first_error();
+    return state();
 }
 
 Status CowCapture::in_pause() {
@@ -211,25 +211,19 @@ Status CowCapture::in_pause() {
         if (auto done = protect_exposed(); !done) stop(std::move(done).error());
         count_what_to_copy();
         before_pause_ = false;
+        paused_ = true;
+        give_turn(Role::worker, workers_); // before a fault thread can copy the last cluster
     }
-    paused_ = true;
-    give_turn(Role::worker, workers_);
     if (left_ == 0) all_copied();
-    Scratch scratch = make_scratch();
-    if (auto copied = copy_unprotectable(scratch); !copied) stop(std::move(copied).error());
+    if (auto copied = copy_unprotectable(scratch_); !copied) stop(std::move(copied).error());
     leave_userfaultfd();
-    return first_error();
+    return state();
 }
 
-Status CowCapture::first_error() {
+Status CowCapture::state() {
     const std::lock_guard lock(mutex_);
     if (error_) return tl::unexpected<Error>(*error_);
     return {};
-}
-
-bool CowCapture::finished(std::chrono::milliseconds limit) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, limit, [&] { return busy_ == 0; });
 }
 
 Result<CaptureCounters> CowCapture::wait() {
@@ -242,7 +236,7 @@ Result<CaptureCounters> CowCapture::wait() {
         changed_.wait(lock, [&] { return busy_ == 0; });
     }
     begun_ = paused_ = false;
-    auto status = first_error();
+    auto status = state();
     if (!status || !watch_) end_threads();
     TLC_TRY(status);
     CaptureCounters counters;

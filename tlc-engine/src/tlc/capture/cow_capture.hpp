@@ -69,20 +69,17 @@ class CowCapture final : public Capture {
     // what was not written since the last checkpoint; the first checkpoint is always of everything.
     Status begin(std::vector<PageSink*> sinks, bool everything);
     Status in_pause() override;
-    // True when every page is with its sink or there is an error, so that wait() returns at once; waits for
-    // that at most `limit`.
-    bool finished(std::chrono::milliseconds limit);
     Result<CaptureCounters> wait() override;
     void cancel(Error why) override;
+    Status state(); // the first error there was
 
     // After the pause: what has to be copied.
     uint64_t bytes_total() const override { return bytes_total_; }
-    uint64_t memory_bytes() const { return memory_.length(); }
     uint64_t bytes_done() const override { return (pages_saved_ + pages_untouched_) * guest_page; }
 
   private:
     enum class Role { fault, sweep, worker };
-    struct Scratch { // one a thread, allocated before the pause
+    struct Scratch { // one a thread and one for the caller, allocated before the pause
         FaultSpan span;
         std::vector<uint8_t> touched;
         std::vector<GuestMemory::Part> parts;
@@ -98,7 +95,6 @@ class CowCapture final : public Capture {
     void all_copied();
     void end_threads();
     void stop(Error why);
-    Status first_error();
     Status hold_userfaultfd();
     void leave_userfaultfd();
     Scratch make_scratch() const;
@@ -107,14 +103,16 @@ class CowCapture final : public Capture {
     Status protect_exposed();
     void count_what_to_copy();
     Status expose(const userfault::Fault& fault);
-    Status watch_again();
+    Status register_again();
 
     void serve_faults(Scratch& scratch);
     Status serve(const userfault::Fault& fault, Scratch& scratch);
     Status let_through(const ClusterRun& run);
     Status lift_clean(const ClusterRun& run, Scratch& scratch);
     Status admit_missing(const userfault::Fault& fault, const ClusterRun& run);
-    Result<bool> leave_unwatched(const ClusterRun& run);
+    Result<bool> leave_to_kernel(const ClusterRun& run);
+    Status fill_zero(const userfault::Fault& fault, const ClusterRun& run);
+    ClusterRun around(const ClusterRun& run, Scratch& scratch) const;
     Result<bool> copy_around(const ClusterRun& run, Scratch& scratch);
 
     void sweep(Scratch& scratch);
@@ -134,6 +132,7 @@ class CowCapture final : public Capture {
     ClusterMap map_;
     std::vector<PageSink*> sinks_;
     std::unique_ptr<SlotPool> pool_;
+    Scratch scratch_;                 // the caller's
     std::vector<ClusterRun> stripes_; // what the sweep goes over, 2 MiB each
     std::atomic<size_t> next_stripe_{0};
     std::atomic<uint64_t> left_{0}; // clusters still to be copied for this checkpoint
@@ -148,9 +147,9 @@ class CowCapture final : public Capture {
     // Shared: a fault is dealt with. Exclusive: its rules change.
     std::shared_mutex rules_mutex_;
     bool before_pause_ = false; // between begin() and the pause
-    std::mutex unwatched_mutex_;
-    // First clusters of whole stretches, see leave_unwatched().
-    std::set<std::pair<uint32_t, uint64_t>> unwatched_;
+    std::mutex unregistered_mutex_;
+    // First clusters of whole stretches, see leave_to_kernel().
+    std::set<std::pair<uint32_t, uint64_t>> unregistered_;
 
     std::mutex mutex_; // from here to users_
     std::condition_variable changed_;

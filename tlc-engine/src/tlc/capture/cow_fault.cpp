@@ -58,7 +58,7 @@ Status CowCapture::serve(const userfault::Fault& fault, Scratch& scratch) {
             return admit_missing(fault, *run);
         case ClusterState::dirty:
             return fault.missing ? admit_missing(fault, *run) : let_through(*run);
-        default: // wanted, or exposed for a moment
+        default: // wanted; nothing is exposed after the pause
             if (!fault.missing) return {};
             std::this_thread::yield();
         }
@@ -76,39 +76,48 @@ Status CowCapture::let_through(const ClusterRun& run) {
     return userfault::lift(userfaultfd_.get(), address(area), map_.length(area));
 }
 
+// What to take for one fault: where that is cheaper, neighbours too.
+ClusterRun CowCapture::around(const ClusterRun& run, Scratch& scratch) const {
+    if (!adaptive_) return run;
+    return map_.stretch(run, memory_.huge(run.block) ? largest_cluster
+                                                     : scratch.span.next(FaultSpan::Clock::now()));
+}
+
 // The first write since the last checkpoint.
 Status CowCapture::lift_clean(const ClusterRun& run, Scratch& scratch) {
-    ClusterRun bounds = run;
-    if (adaptive_) {
-        const uint64_t span =
-            memory_.huge(run.block) ? largest_cluster : scratch.span.next(FaultSpan::Clock::now());
-        bounds = map_.stretch(run, span);
-    }
+    const ClusterRun bounds = around(run, scratch);
     const ClusterRun lifted =
         map_.change_around(run, bounds, bounds.count, ClusterState::clean, ClusterState::dirty);
     if (lifted.count == 0) return let_through(run); // another thread was faster
     return userfault::lift(userfaultfd_.get(), address(lifted), map_.length(lifted));
 }
 
-// A page that was never there, of a cluster whose content for this checkpoint is known.
-Status CowCapture::admit_missing(const userfault::Fault& fault, const ClusterRun& run) {
-    TLC_TRY_ASSIGN(left, leave_unwatched(run));
-    if (left) return {};
-    map_.change(run.block, run.first, ClusterState::clean, ClusterState::dirty);
+Status CowCapture::fill_zero(const userfault::Fault& fault, const ClusterRun& run) {
     const uint64_t page_size = memory_.blocks()[run.block].page_size;
     const uint64_t page = fault.address / page_size * page_size;
     return userfault::fill_zero(userfaultfd_.get(), page, address(run) + map_.length(run) - page, page_size);
 }
 
-// Zero pages put in by us are small ones. Where a whole stretch is still empty it is left to the kernel until
-// the next checkpoint, so that the guest gets a huge page there, and no further faults.
-Result<bool> CowCapture::leave_unwatched(const ClusterRun& run) {
+// A page that was never there, of a cluster whose content for this checkpoint is known.
+Status CowCapture::admit_missing(const userfault::Fault& fault, const ClusterRun& run) {
+    const std::lock_guard lock(unregistered_mutex_); // a range can be filled as long as it is registered
+    TLC_TRY_ASSIGN(left, leave_to_kernel(run));
+    if (left) return {};
+    map_.change(run.block, run.first, ClusterState::clean, ClusterState::dirty);
+    return fill_zero(fault, run);
+}
+
+// Zero pages put in by us are small ones. Where a whole stretch is still empty the kernel fills it, until the
+// next checkpoint, so that the guest gets a huge page there, and no further faults. Each such stretch may
+// split a mapping of QEMU, so there are not too many.
+Result<bool> CowCapture::leave_to_kernel(const ClusterRun& run) {
+    constexpr size_t most = 4096;
     const ClusterRun stretch = map_.stretch(run, largest_cluster);
     if (!watch_ || map_.length(stretch) != largest_cluster ||
         map_.cluster_bytes(run.block) == largest_cluster)
         return false;
-    const std::lock_guard lock(unwatched_mutex_);
-    if (unwatched_.contains({stretch.block, stretch.first})) return true; // it was woken, too
+    if (unregistered_.contains({stretch.block, stretch.first})) return true; // it was woken, too
+    if (unregistered_.size() >= most) return false;
     std::array<uint8_t, largest_cluster / guest_page> touched{};
     TLC_TRY(memory_.touched(stretch.block, map_.offset(stretch) / guest_page, touched));
     if (std::find(touched.begin(), touched.end(), 1) != touched.end()) return false;
@@ -117,21 +126,17 @@ Result<bool> CowCapture::leave_unwatched(const ClusterRun& run) {
         if (state != ClusterState::clean && state != ClusterState::dirty) return false;
     }
     map_.set(stretch, ClusterState::dirty);
-    TLC_TRY(userfault::unwatch(userfaultfd_.get(), address(stretch), map_.length(stretch)));
-    unwatched_.insert({stretch.block, stretch.first});
-    return true;
+    TLC_TRY_ASSIGN(done,
+                   userfault::unregister_range(userfaultfd_.get(), address(stretch), map_.length(stretch)));
+    if (done) unregistered_.insert({stretch.block, stretch.first});
+    return done;
 }
 
-// Copies the cluster of a fault and, where that is cheaper, its untouched neighbours; false when it was
-// claimed by somebody else. A huge page is taken whole even if that means to wait for the buffer: split, it
-// would cost more in every later checkpoint.
+// Copies the cluster of a fault and its untouched neighbours; false when it was claimed by somebody else. A
+// huge page is taken whole even if that means to wait for the buffer: split, it would cost more in every
+// later checkpoint.
 Result<bool> CowCapture::copy_around(const ClusterRun& run, Scratch& scratch) {
-    ClusterRun bounds = run;
-    if (adaptive_) {
-        const uint64_t span =
-            memory_.huge(run.block) ? largest_cluster : scratch.span.next(FaultSpan::Clock::now());
-        bounds = map_.stretch(run, span);
-    }
+    const ClusterRun bounds = around(run, scratch);
     const uint64_t most = std::min<uint64_t>(bounds.count, std::max(1U, pool_->count() / 4));
     const auto slots = std::span(scratch.slots).first(most);
     if (!pool_->acquire_for_fault(slots)) return false;

@@ -4,6 +4,7 @@
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
@@ -16,13 +17,16 @@ tl::unexpected<Error> failed(int error_number, const char* step) {
     return fail_errno(error_number, step);
 }
 
-Status change(int fd, uint64_t address, uint64_t length, uint64_t mode, const char* step) {
+constexpr uint64_t stretch = uint64_t{2} << 20;
+
+// Returns 0 or an errno.
+int change(int fd, uint64_t address, uint64_t length, uint64_t mode) {
     uffdio_writeprotect request{};
     request.range = {address, length};
     request.mode = mode;
     while (::ioctl(fd, UFFDIO_WRITEPROTECT, &request) < 0)
-        if (errno != EAGAIN && errno != EINTR) return failed(errno, step);
-    return {};
+        if (errno != EAGAIN && errno != EINTR) return errno;
+    return 0;
 }
 } // namespace
 
@@ -47,25 +51,40 @@ Result<std::optional<Fault>> next(int fd) {
 }
 
 Status protect(int fd, uint64_t address, uint64_t length) {
-    return change(fd, address, length, UFFDIO_WRITEPROTECT_MODE_WP, "cannot write-protect memory");
+    int error = change(fd, address, length, UFFDIO_WRITEPROTECT_MODE_WP);
+    // Before Linux 6.3 a range has to lie in one mapping.
+    const uint64_t end = address + length;
+    if (error == ENOENT && address / stretch != (end - 1) / stretch) {
+        error = 0;
+        while (address < end && error == 0) {
+            const uint64_t next = std::min((address / stretch + 1) * stretch, end);
+            error = change(fd, address, next - address, UFFDIO_WRITEPROTECT_MODE_WP);
+            address = next;
+        }
+    }
+    if (error != 0) return failed(error, "cannot write-protect memory");
+    return {};
 }
 
 Status lift(int fd, uint64_t address, uint64_t length) {
-    return change(fd, address, length, 0, "cannot lift write protection");
+    if (const int error = change(fd, address, length, 0); error != 0)
+        return failed(error, "cannot lift write protection");
+    return {};
 }
 
-Status watch(int fd, uint64_t address, uint64_t length) {
+Status register_range(int fd, uint64_t address, uint64_t length) {
     uffdio_register request{};
     request.range = {address, length};
     request.mode = UFFDIO_REGISTER_MODE_WP | UFFDIO_REGISTER_MODE_MISSING;
-    if (::ioctl(fd, UFFDIO_REGISTER, &request) < 0) return failed(errno, "cannot watch memory");
+    if (::ioctl(fd, UFFDIO_REGISTER, &request) < 0) return failed(errno, "cannot register memory");
     return {};
 }
 
-Status unwatch(int fd, uint64_t address, uint64_t length) {
+Result<bool> unregister_range(int fd, uint64_t address, uint64_t length) {
     uffdio_range range{address, length};
-    if (::ioctl(fd, UFFDIO_UNREGISTER, &range) < 0) return failed(errno, "cannot stop watching memory");
-    return {};
+    if (::ioctl(fd, UFFDIO_UNREGISTER, &range) == 0) return true;
+    if (errno == ENOMEM) return false;
+    return failed(errno, "cannot unregister memory");
 }
 
 Status fill_zero(int fd, uint64_t address, uint64_t length, uint64_t page_size) {

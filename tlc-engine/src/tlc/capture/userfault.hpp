@@ -22,16 +22,16 @@ Status make_nonblocking(int fd);
 Result<std::optional<Fault>> next(int fd);
 
 // Write-protects what is there of a range (pages that are not there are left alone or marked, as the
-// descriptor's features say).
+// descriptor's features say). The range may lie in several mappings, with borders at multiples of 2 MiB.
 Status protect(int fd, uint64_t address, uint64_t length);
 
 // Ends write protection and wakes whoever waits in the range.
 Status lift(int fd, uint64_t address, uint64_t length);
 
-// Registers a range for write protection and missing pages, or no longer for either; the latter wakes whoever
-// waits in it.
-Status watch(int fd, uint64_t address, uint64_t length);
-Status unwatch(int fd, uint64_t address, uint64_t length);
+// Registers a range for write protection and missing pages.
+Status register_range(int fd, uint64_t address, uint64_t length);
+// No longer for either, and wakes whoever waits in it. False when that would make too many mappings.
+Result<bool> unregister_range(int fd, uint64_t address, uint64_t length);
 
 // Maps zero pages from address on, at most length, up to the first page that is there, and wakes whoever
 // waits in the page at address.

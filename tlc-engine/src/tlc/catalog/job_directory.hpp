@@ -73,8 +73,8 @@ class JobDirectory {
 
     // Removes a checkpoint, published or not: manifest, then disk, then image. Nothing there is success.
     Status remove(uint64_t sequence, const Remover& remove_disk) const;
-    // Removes all checkpoints older than the `keep`-th newest whole one (keep 0 counts as 1). Returns how
-    // many.
+    // Removes all checkpoints older than the `keep`-th newest whole one (keep 0 counts as 1), but with keep 2
+    // or more for the newest whole one that shares no memory file with the newest of all. Returns how many.
     Result<size_t> prune(size_t keep, const Remover& remove_disk) const;
     // Removes what a dead run left: directories without a manifest, temporary files, live disks of older
     // epochs. For the owner of `epoch` while it takes no checkpoint; ErrorKind::busy if a newer epoch owns

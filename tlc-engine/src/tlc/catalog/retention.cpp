@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 #include <system_error>
 #include <unistd.h>
 
@@ -56,17 +57,44 @@ Status JobDirectory::remove(uint64_t sequence, const Remover& remove_disk) const
     return remove_tree(directory);
 }
 
+namespace {
+
+// Names of the files that hold a checkpoint's memory, the same for the same file everywhere.
+std::set<std::string> memory_files(const Manifest& manifest) {
+    std::set<std::string> names{"older-" + manifest.memory.identity + ".h5"};
+    for (const auto& [name, size] : manifest.memory.older)
+        names.insert(name);
+    return names;
+}
+
+bool share_a_file(const Manifest& a, const Manifest& b) {
+    const auto names = memory_files(a);
+    const auto others = memory_files(b);
+    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return others.contains(name); });
+}
+
+} // namespace
+
+// One damaged file must not take all that is kept: beyond `keep` the newest that shares none with the newest
+// of all stays, too.
 Result<size_t> JobDirectory::prune(size_t keep, const Remover& remove_disk) const {
     TLC_TRY_ASSIGN(checkpoints, list());
     size_t whole = 0;
     size_t removed = 0;
+    const Manifest* newest = nullptr;
+    bool independent = keep <= 1; // whoever keeps one wants one
     for (const auto& checkpoint : checkpoints) {
-        if (whole >= std::max<size_t>(keep, 1)) {
+        const bool apart =
+            checkpoint.whole() && newest != nullptr && !share_a_file(*newest, *checkpoint.manifest);
+        if (whole >= std::max<size_t>(keep, 1) && (independent || !apart)) {
             TLC_TRY(remove(checkpoint.sequence, remove_disk));
             ++removed;
-        } else if (checkpoint.whole()) {
-            ++whole;
+            continue;
         }
+        if (!checkpoint.whole()) continue;
+        if (newest == nullptr) newest = &*checkpoint.manifest;
+        independent |= apart;
+        ++whole;
     }
     return removed;
 }

@@ -128,6 +128,8 @@ void Channel::abort(std::string_view reason) {
     socket_.reset();
 }
 
+void Channel::hang_up() const { ::shutdown(socket_.get(), SHUT_RDWR); }
+
 tl::unexpected<Error> Channel::broken(std::string_view what) {
     abort(what);
     return fail(ErrorKind::incompatible,

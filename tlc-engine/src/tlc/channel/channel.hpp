@@ -51,6 +51,9 @@ class Channel {
     // Tells the peer why (ERROR, as far as the socket takes it without waiting) and closes.
     void abort(std::string_view reason);
 
+    // Ends the connection for the peer at once; the descriptor stays until the destructor. From any thread.
+    void hang_up() const;
+
     int fd() const { return socket_.get(); } // hang-up: poll for POLLRDHUP
     pid_t peer_pid() const { return peer_pid_; }
 

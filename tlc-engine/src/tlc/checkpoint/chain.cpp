@@ -26,14 +26,13 @@ Result<ChainLinks> ChainLinks::make(const ImageBase& base, const std::filesystem
     return made;
 }
 
-void ChainLinks::keep(const std::vector<ImageOlderFile>& used) {
+void ChainLinks::drop_all_but(const std::vector<ImageOlderFile>& used) {
     std::erase_if(links_, [&](const auto& link) {
-        return std::any_of(used.begin(), used.end(), [&](const ImageOlderFile& file) {
+        const bool needed = std::any_of(used.begin(), used.end(), [&](const ImageOlderFile& file) {
             return link.filename() == older_file_name(file.identity);
         });
+        return !needed && ::unlink(link.c_str()) == 0;
     });
-    for (const auto& link : std::exchange(links_, {}))
-        ::unlink(link.c_str());
 }
 
 } // namespace tlc

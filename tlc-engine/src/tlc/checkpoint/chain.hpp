@@ -27,8 +27,10 @@ class ChainLinks {
     // taken.
     static Result<ChainLinks> make(const ImageBase& base, const std::filesystem::path& parent,
                                    const std::filesystem::path& out);
-    // The image is complete: keeps the links it refers to and removes the others.
-    void keep(const std::vector<ImageOlderFile>& used);
+    // The image is complete: removes the links it does not refer to.
+    void drop_all_but(const std::vector<ImageOlderFile>& used);
+    // The image is published.
+    void keep() { links_.clear(); }
 
   private:
     std::vector<std::filesystem::path> links_;

@@ -34,6 +34,7 @@ SaveRun::~SaveRun() {
     saver_.close(); // it must not use the sinks any more
     std::error_code ignored;
     // Only what this save has put there: a checkpoint found in the directory is somebody's.
+    if (image_) std::filesystem::remove(partial_, ignored);
     if (publishing_) std::filesystem::remove(request_.out / "memory.h5", ignored);
     if (snapshot_taken_)
         if (auto removed = disk_->remove(snapshot()); !removed) log::warning("{}", removed.error().message);
@@ -133,9 +134,13 @@ Status SaveRun::pause_and_resume() {
 
 // The VM runs; its memory as it was at the pause comes in.
 Status SaveRun::collect() {
-    const Progress progress("checkpoint", saver_.capture->bytes_total(),
-                            [this] { return saver_.capture->bytes_done(); });
-    TLC_TRY_ASSIGN(counters, saver_.capture->wait());
+    CaptureCounters counters;
+    {
+        const Progress progress("checkpoint", saver_.capture->bytes_total(),
+                                [this] { return saver_.capture->bytes_done(); });
+        TLC_TRY_ASSIGN(counted, saver_.capture->wait());
+        counters = counted;
+    }
     report_.pages_copied = counters.pages_saved;
     report_.faults = counters.faults;
     report_.buffer_peak_bytes = counters.buffer_peak_bytes;
@@ -156,12 +161,13 @@ Status SaveRun::publish() {
     counters.latency_ns = static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count());
     counters.further = {{"faults", report_.faults}, {"buffer_peak_bytes", report_.buffer_peak_bytes}};
     TLC_TRY_ASSIGN(summary, image_->finish(counters));
-    links_.keep(summary.older);
+    links_.drop_all_but(summary.older);
     if (disk_) TLC_TRY(disk_->settle(snapshot()));
     publishing_ = true;
     // The directory is synced with it, and so are the links.
     TLC_TRY(publish_rename(partial_, request_.out / "memory.h5"));
     published_ = true;
+    links_.keep();
     report_.older = summary.older;
     report_.digest = summary.digest;
     report_.stored_bytes = summary.stored_bytes;

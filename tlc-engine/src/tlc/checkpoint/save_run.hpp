@@ -4,7 +4,7 @@
 #pragma once
 
 #include <tlc/checkpoint/chain.hpp>
-#include <tlc/checkpoint/save_state.hpp>
+#include <tlc/checkpoint/saver_state.hpp>
 #include <tlc/disk/disk.hpp>
 
 #include <chrono>

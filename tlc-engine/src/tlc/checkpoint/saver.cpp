@@ -2,7 +2,7 @@
 // From one checkpoint to the next: the session, the capture, and what an image may build on.
 #include <tlc/base/log.hpp>
 #include <tlc/checkpoint/save_run.hpp>
-#include <tlc/checkpoint/save_state.hpp>
+#include <tlc/checkpoint/saver_state.hpp>
 
 namespace tlc {
 
@@ -14,10 +14,14 @@ constexpr size_t longest_chain = 16;
 } // namespace
 
 Status Saver::State::open() {
-    if (capture) return {};
+    if (capture && !capture->failed()) return {};
     close();
     CaptureChoice choice = options.capture;
     if (choice.kind != CaptureKind::automatic) return open(choice, nullptr);
+    if (!fallback.empty()) {
+        choice.kind = CaptureKind::log;
+        return open(choice, nullptr);
+    }
     bool refused = false;
     choice.kind = CaptureKind::cow;
     auto begun = open(choice, &refused);
@@ -47,7 +51,10 @@ Status Saver::State::open(const CaptureChoice& choice, bool* refused) {
     return {};
 }
 
+// QEMU resumes a paused VM as soon as the channel is down, and does not wait for our threads.
 void Saver::State::close() {
+    if (capture) capture->cancel({ErrorKind::failed, "the checkpoint was given up"});
+    if (session) session->channel.hang_up();
     capture.reset();
     session.reset();
     base.reset();

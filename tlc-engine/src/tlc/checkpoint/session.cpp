@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/checkpoint/session.hpp>
+#include <tlc/vm/qmp.hpp>
 
 #include <cerrno>
 #include <cstdlib>
@@ -45,8 +46,7 @@ Result<EngineSession> open_session(const std::filesystem::path& qmp_socket, Chan
     TLC_TRY_ASSIGN(channel, server.accept(patience));
     TLC_TRY_ASSIGN(hello, channel.expect<Hello>(patience));
     if (hello.message.mode != mode) return fail("QEMU opened the channel for something else");
-    return EngineSession{std::move(qmp), std::move(channel),
-                         std::move(static_cast<MachineDescription&>(hello.message))};
+    return EngineSession{std::move(channel), std::move(static_cast<MachineDescription&>(hello.message))};
 }
 
 } // namespace tlc

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The way into a QEMU: its monitor, and the channel it is told to open to us. Not thread-safe.
+// The way into a QEMU: the channel that it is told to open to us through its monitor. Not thread-safe.
 #pragma once
 
 #include <tlc/channel/server.hpp>
-#include <tlc/vm/qmp.hpp>
 
 #include <filesystem>
 #include <string>
@@ -11,7 +10,6 @@
 namespace tlc {
 
 struct EngineSession {
-    Qmp qmp;
     Channel channel;
     MachineDescription machine;
 };

@@ -31,6 +31,9 @@ class VmCapture {
 
     size_t sinks() const { return sinks_; } // how many before_pause wants
     bool watches() const { return watches_; }
+    // It has met an error, perhaps between two checkpoints, and is of no further use.
+    bool failed() const { return cow_ && !cow_->state(); }
+    void cancel(Error why) { capture().cancel(std::move(why)); }
 
     // cow: protects what has to be copied: all memory, or what was written since the last checkpoint. log:
     // goes over all memory, which is nearly the whole work.

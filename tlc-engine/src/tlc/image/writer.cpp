@@ -199,6 +199,14 @@ ImageWriter::~ImageWriter() = default;
 
 Result<ImageWriter> ImageWriter::create(const std::filesystem::path& path, const ImageInfo& info,
                                         std::vector<ImageBlock> blocks) {
+    TLC_TRY_ASSIGN(writer, begin(path, info, std::move(blocks)));
+    writer.state_->begin_with_zeros();
+    return std::move(writer);
+}
+
+// All but the page tables.
+Result<ImageWriter> ImageWriter::begin(const std::filesystem::path& path, const ImageInfo& info,
+                                       std::vector<ImageBlock> blocks) {
     if (auto good = check_info(info); !good) return fail("{}", good.error().message);
     if (auto good = check_blocks(blocks); !good) return fail("{}", good.error().message);
     // Created here and not by the library: private from the start, and a file that was there is never
@@ -209,10 +217,13 @@ Result<ImageWriter> ImageWriter::create(const std::filesystem::path& path, const
     state->fd = std::move(fd);
     state->tables.info = info;
     state->tables.blocks = std::move(blocks);
-    for (const auto& block : state->tables.blocks)
-        state->tables.page_tables.emplace_back(block.length / image_page_size);
     TLC_TRY(state->locked([&] { return state->start(); }));
     return ImageWriter(std::move(state));
+}
+
+void ImageWriter::State::begin_with_zeros() {
+    for (const auto& block : tables.blocks)
+        tables.page_tables.emplace_back(block.length / image_page_size);
 }
 
 ImageLane& ImageWriter::lane() {

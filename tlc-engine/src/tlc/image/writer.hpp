@@ -72,6 +72,8 @@ class ImageWriter {
 
   private:
     struct State;
+    static Result<ImageWriter> begin(const std::filesystem::path& path, const ImageInfo& info,
+                                     std::vector<ImageBlock> blocks);
     explicit ImageWriter(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

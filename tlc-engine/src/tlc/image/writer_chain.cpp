@@ -22,13 +22,16 @@ Status ImageWriter::State::write_older_files() {
 Status ImageWriter::State::adopt(std::optional<ImageBase> base) {
     in_chain = true;
     if (!base) {
+        begin_with_zeros();
         for (const auto& table : tables.page_tables)
             hashes.emplace_back(table.size());
         return {};
     }
-    const auto same_size = [](const auto& a, const auto& b) { return a.size() == b.size(); };
-    if (!std::equal(base->page_tables.begin(), base->page_tables.end(), tables.page_tables.begin(),
-                    tables.page_tables.end(), same_size))
+    const auto same_size = [](const auto& table, const ImageBlock& block) {
+        return table.size() == block.length / image_page_size;
+    };
+    if (!std::equal(base->page_tables.begin(), base->page_tables.end(), tables.blocks.begin(),
+                    tables.blocks.end(), same_size))
         return fail(ErrorKind::usage, "the base is an image of other memory");
     tables.older = std::move(base->older);
     tables.page_tables = std::move(base->page_tables);
@@ -39,7 +42,7 @@ Status ImageWriter::State::adopt(std::optional<ImageBase> base) {
 Result<ImageWriter> ImageWriter::create_in_chain(const std::filesystem::path& path, const ImageInfo& info,
                                                  std::vector<ImageBlock> blocks,
                                                  std::optional<ImageBase> base) {
-    TLC_TRY_ASSIGN(writer, create(path, info, std::move(blocks)));
+    TLC_TRY_ASSIGN(writer, begin(path, info, std::move(blocks)));
     TLC_TRY(writer.state_->adopt(std::move(base)));
     return std::move(writer);
 }

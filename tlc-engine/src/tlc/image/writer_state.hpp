@@ -51,6 +51,7 @@ struct ImageWriter::State {
     }
     Status write_chunk(uint64_t chunk, std::span<const std::byte> stored);
     Status start();
+    void begin_with_zeros();
     Status adopt(std::optional<ImageBase> base);
     Status write_older_files();
     Status write_tables();

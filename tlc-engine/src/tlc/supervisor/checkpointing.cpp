@@ -11,7 +11,9 @@ namespace tlc {
 namespace {
 
 // A checkpoint stops the VM for milliseconds; an engine that holds it this long is broken.
-constexpr unsigned longest_pause_seconds = 20;
+constexpr auto longest_pause = std::chrono::seconds(20);
+// The guest's agent speaks every ten seconds, unless the guest waits for memory that the engine guards.
+constexpr auto longest_silence = std::chrono::seconds(40);
 
 Result<uint64_t> size_of(const std::filesystem::path& path) {
     std::error_code error;
@@ -30,7 +32,6 @@ void Supervisor::start_checkpoint() {
         return;
     }
     taking_ = *claimed;
-    paused_seconds_ = 0;
     if (!engine_)
         if (auto started = start_engine(); !started) return abandon_checkpoint(started.error());
     engine_->ask({{"out", taking_->directory.string()}, {"live", life_->live().string()}});
@@ -60,7 +61,7 @@ Status Supervisor::follow_engine() {
         abandon_checkpoint(answer->error());
         return {};
     }
-    auto published = publish(**answer);
+    auto published = publish_report(**answer);
     if (published) {
         taking_.reset();
         return {};
@@ -77,23 +78,43 @@ void Supervisor::watch_vm() {
     next_look_ = Clock::now() + std::chrono::seconds(1);
     auto& qmp = life_->vm().qmp();
     const auto status = qmp.execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
-    if (!status) return;
-    const bool running = status->value("running", true);
+    // Without an answer QEMU may itself wait for the engine.
+    const bool running = status && status->value("running", true);
 
     // QEMU stops a VM whose disk cannot be written; it may go on as soon as there is room again.
-    const bool disk_full = status->value("status", "") == "io-error";
+    const bool disk_full = status && status->value("status", "") == "io-error";
     if (disk_full && !disk_full_)
         log::error("the VM waits: its disks in {} cannot be written; free some space there",
                    life_->live().string());
     if (disk_full_ && running) log::info("the VM goes on");
     disk_full_ = disk_full;
+    if (disk_full) last_heartbeat_ = Clock::now();
     if (disk_full && !qmp.execute("cont")) return;
 
-    paused_seconds_ = taking_ && !running && !disk_full ? paused_seconds_ + 1 : 0;
-    if (paused_seconds_ < longest_pause_seconds) return;
-    // QEMU resumes the VM when its engine is gone.
-    log::error("the checkpoint engine has held the VM for {} s; it is ended", paused_seconds_);
-    abandon_checkpoint(Error{ErrorKind::failed, "the engine did not resume the VM"});
+    if (!engine_ || running || disk_full) last_running_ = Clock::now();
+    if (!engine_) return;
+    if (Clock::now() - last_running_ > longest_pause)
+        end_engine("has held the VM for too long");
+    else if (started_ && !end_ && Clock::now() - last_heartbeat_ > longest_silence)
+        end_engine("may hold up the guest, which gives no sign of life");
+}
+
+// The VM runs on when its engine is gone.
+void Supervisor::end_engine(std::string_view why) {
+    log::error("the checkpoint engine {}; it is ended", why);
+    last_running_ = last_heartbeat_ = Clock::now();
+    if (taking_) return abandon_checkpoint(Error{ErrorKind::failed, "its engine did not go on"});
+    engine_.reset();
+}
+
+// The answer of an engine that may be another version than ours.
+Status Supervisor::publish_report(const nlohmann::json& report) {
+    try {
+        return publish(report);
+    } catch (const nlohmann::json::exception& error) {
+        return fail("the checkpoint engine's answer is not understood ({}): is it of the same version?",
+                    error.what());
+    }
 }
 
 Status Supervisor::publish(const nlohmann::json& report) {

@@ -95,11 +95,13 @@ Result<MemoryPlan> plan_memory(const JobRequest& request, uint64_t job_bytes, ui
     const auto buffer_for = [&](uint64_t guest) {
         return request.buffer_bytes != 0 ? request.buffer_bytes : std::max(smallest_buffer, guest / 16);
     };
+    // What the engine notes of each page of the guest, 24 bytes, and a little more.
+    const auto notes_for = [](uint64_t guest) { return guest / 128; };
     MemoryPlan plan;
     if (request.memory_bytes != 0) {
         plan.guest_bytes = request.memory_bytes / mib * mib;
         plan.buffer_bytes = buffer_for(plan.guest_bytes);
-        const uint64_t needed = plan.guest_bytes + plan.buffer_bytes + overhead;
+        const uint64_t needed = plan.guest_bytes + plan.buffer_bytes + notes_for(plan.guest_bytes) + overhead;
         if (job_bytes != 0 && needed > job_bytes)
             return fail(ErrorKind::usage,
                         "--vm-memory={}M needs {} with the checkpoint buffer and QEMU, the job has {}; write "
@@ -116,14 +118,16 @@ Result<MemoryPlan> plan_memory(const JobRequest& request, uint64_t job_bytes, ui
         const uint64_t rest = job_bytes > overhead ? job_bytes - overhead : 0;
         plan.buffer_bytes =
             request.buffer_bytes != 0 ? request.buffer_bytes : std::max(smallest_buffer, rest / 17);
-        plan.guest_bytes = rest > plan.buffer_bytes ? (rest - plan.buffer_bytes) / mib * mib : 0;
+        const uint64_t without_buffer = rest > plan.buffer_bytes ? rest - plan.buffer_bytes : 0;
+        plan.guest_bytes = (without_buffer - without_buffer / 129) / mib * mib;
         if (plan.guest_bytes < smallest_guest)
             return fail(ErrorKind::usage,
                         "the job's {} leave no room for a VM beside the checkpoint buffer ({}) and QEMU "
                         "({}); write at "
                         "least --mem={}M",
                         size_text(job_bytes), size_text(plan.buffer_bytes), size_text(overhead),
-                        (smallest_guest + plan.buffer_bytes + overhead) / mib);
+                        (smallest_guest + notes_for(smallest_guest) + plan.buffer_bytes + overhead) / mib +
+                            1);
     }
     return plan;
 }

@@ -107,6 +107,7 @@ Status Supervisor::begin_life() {
                   size_text(wanted_.memory_bytes));
     }
     life_ = std::move(*life);
+    last_heartbeat_ = last_running_ = Clock::now();
     started_ = restored;
     next_checkpoint_ = Clock::now() + site_.job.request.interval;
     TLC_TRY(life_->reconcile_output(restored));
@@ -118,6 +119,7 @@ Status Supervisor::begin_life() {
 Status Supervisor::follow_guest() {
     if (auto pumped = life_->pump_output(); !pumped) log::warning("{}", pumped.error().message);
     TLC_TRY_ASSIGN(events, life_->poll_events());
+    if (!events.empty()) last_heartbeat_ = Clock::now();
     for (const auto& event : events) {
         switch (event.kind) {
         case GuestEvent::Kind::started:

@@ -44,9 +44,11 @@ class Supervisor {
     void start_checkpoint();
     Status start_engine();
     Status follow_engine();
+    Status publish_report(const nlohmann::json& report);
     Status publish(const nlohmann::json& report);
     void abandon_checkpoint(const Error& error);
     void watch_vm();
+    void end_engine(std::string_view why);
     Result<JobEnd> finish();
     Status discard(uint64_t sequence) const;
 
@@ -60,9 +62,10 @@ class Supervisor {
     std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
-    bool disk_full_ = false;        // QEMU stopped the VM because it could not write
-    bool told_of_no_space_ = false; // once in a row of failed checkpoints
-    unsigned paused_seconds_ = 0;
+    bool disk_full_ = false;           // QEMU stopped the VM because it could not write
+    bool told_of_no_space_ = false;    // once in a row of failed checkpoints
+    Clock::time_point last_running_;   // when QEMU said so, or there was no engine that could hold it
+    Clock::time_point last_heartbeat_; // of the guest
     unsigned lives_without_progress_ = 0;
     bool started_ = false;      // the script runs
     bool asked_to_end_ = false; // TERM has come: the checkpoints are somebody's only way on

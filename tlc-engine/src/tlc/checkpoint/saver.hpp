@@ -74,7 +74,7 @@ class Saver {
 
     Result<SaveReport> save(const SaveRequest& request);
 
-    struct State; // save_state.hpp
+    struct State; // saver_state.hpp
 
   private:
     std::unique_ptr<State> state_;

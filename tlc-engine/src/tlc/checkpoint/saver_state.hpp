@@ -2,7 +2,7 @@
 // What a Saver keeps from one checkpoint to the next, for this folder's .cpp files only.
 #pragma once
 
-#include <tlc/checkpoint/save.hpp>
+#include <tlc/checkpoint/saver.hpp>
 #include <tlc/checkpoint/session.hpp>
 #include <tlc/checkpoint/vm_capture.hpp>
 #include <tlc/image/writer.hpp>
@@ -13,7 +13,7 @@ namespace tlc {
 
 struct Saver::State {
     SaverOptions options;
-    std::string fallback; // why the capture is not the first choice of "auto"
+    std::string fallback; // why the capture is not the first choice of "auto", for good
 
     // In the order of use: the capture ends before its channel.
     std::optional<EngineSession> session;
@@ -26,7 +26,7 @@ struct Saver::State {
     uint64_t full_bytes = 0;    // stored in the last full image
     uint64_t further_bytes = 0; // and in those that build on it
 
-    // Opens a session and a capture unless there are some.
+    // Opens a session and a capture unless there are some that work.
     Status open();
     void close();
     // Whether the next image shall build on the last one.
