@@ -171,28 +171,30 @@ TEST_F(ImageFile, refuses_impossible_blocks_and_texts) {
 }
 
 TEST(ChunkCodec, stores_random_data_raw_and_refuses_damage) {
-    std::vector<std::byte> chunk;
+    std::vector<std::byte> chunk(chunk_header_size);
     for (uint64_t i = 0; i < image_chunk_pages; ++i) {
         const auto page = sample_page(0, 3 * i + 2);
         chunk.insert(chunk.end(), page.begin(), page.end());
     }
-    std::vector<std::byte> stored(stored_chunk_max);
+    const auto content = [&] { return std::vector(chunk.begin() + chunk_header_size, chunk.end()); };
+    std::vector<std::byte> space(stored_chunk_max);
     std::vector<std::byte> out(image_chunk_size);
-    EXPECT_EQ(encode_chunk(chunk, stored), stored_chunk_max);
-    ASSERT_TRUE(decode_chunk(stored, out));
-    EXPECT_EQ(out, chunk);
+    const auto raw = encode_chunk(chunk, space);
+    EXPECT_EQ(raw.size(), stored_chunk_max);
+    ASSERT_TRUE(decode_chunk(raw, out));
+    EXPECT_EQ(out, content());
 
-    std::fill(chunk.begin() + image_page_size, chunk.end(), std::byte{1});
-    const size_t size = encode_chunk(chunk, stored);
-    ASSERT_LT(size, 3 * image_page_size);
-    ASSERT_TRUE(decode_chunk(std::span(stored).first(size), out));
-    EXPECT_EQ(out, chunk);
-    for (const size_t cut : {size_t{0}, size_t{16}, size_t{17}, size - 1})
-        EXPECT_FALSE(decode_chunk(std::span(stored).first(cut), out)) << cut;
+    std::fill(chunk.begin() + chunk_header_size + image_page_size, chunk.end(), std::byte{1});
+    const auto stored = encode_chunk(chunk, space);
+    ASSERT_LT(stored.size(), 3 * image_page_size);
+    ASSERT_TRUE(decode_chunk(stored, out));
+    EXPECT_EQ(out, content());
+    for (const size_t cut : {size_t{0}, size_t{16}, size_t{17}, stored.size() - 1})
+        EXPECT_FALSE(decode_chunk(stored.first(cut), out)) << cut;
     for (size_t at = 0; at < chunk_header_size; ++at) {
-        auto broken = stored;
+        std::vector<std::byte> broken(stored.begin(), stored.end());
         broken[at] ^= std::byte{0x40};
-        EXPECT_FALSE(decode_chunk(std::span(broken).first(size), out)) << at;
+        EXPECT_FALSE(decode_chunk(broken, out)) << at;
     }
 }
 

@@ -189,7 +189,7 @@ Status CowCapture::begin(std::vector<PageSink*> sinks, bool everything) {
     bytes_total_ = memory_.length();
     next_stripe_ = 0;
     const auto steps = [&]() -> Status {
-        TLC_TRY(memory_.look_again());
+        if (worker_turns_ > 0) TLC_TRY(memory_.look_again());
         {
             const std::unique_lock lock(rules_mutex_);
             before_pause_ = true;

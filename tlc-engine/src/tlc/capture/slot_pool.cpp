@@ -11,10 +11,14 @@ namespace tlc {
 
 Result<std::unique_ptr<SlotPool>> SlotPool::create(uint32_t count, size_t slot_bytes) {
     const size_t bytes = count * slot_bytes;
-    void* memory =
-        ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return fail_errno(errno, fmt::format("cannot allocate the checkpoint buffer of {} bytes", bytes));
+    // Huge pages are there sooner. They are a wish; all of it is touched here, so that nothing is missing
+    // later.
+    ::madvise(memory, bytes, MADV_HUGEPAGE);
+    for (size_t at = 0; at < bytes; at += guest_page)
+        static_cast<volatile std::byte*>(memory)[at] = std::byte{0};
     return std::unique_ptr<SlotPool>(new SlotPool(static_cast<std::byte*>(memory), count, slot_bytes));
 }
 

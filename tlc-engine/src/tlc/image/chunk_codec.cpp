@@ -21,20 +21,20 @@ uint64_t big_endian(const std::byte* from, int bytes) {
 
 } // namespace
 
-size_t encode_chunk(std::span<const std::byte> chunk, std::span<std::byte> out) {
-    std::byte* data = out.data() + chunk_header_size;
+std::span<const std::byte> encode_chunk(std::span<std::byte> chunk, std::span<std::byte> out) {
     // A compressed size equal to the block size means "stored raw", so compression must save at least a byte.
     int size =
-        LZ4_compress_default(reinterpret_cast<const char*>(chunk.data()), reinterpret_cast<char*>(data),
+        LZ4_compress_default(reinterpret_cast<const char*>(chunk.data() + chunk_header_size),
+                             reinterpret_cast<char*>(out.data() + chunk_header_size),
                              static_cast<int>(image_chunk_size), static_cast<int>(image_chunk_size) - 1);
-    if (size <= 0) {
-        std::memcpy(data, chunk.data(), image_chunk_size);
-        size = static_cast<int>(image_chunk_size);
-    }
-    put_big_endian(out.data(), image_chunk_size, 8);
-    put_big_endian(out.data() + 8, image_chunk_size, 4);
-    put_big_endian(out.data() + 12, static_cast<uint64_t>(size), 4);
-    return chunk_header_size + static_cast<size_t>(size);
+    const bool raw = size <= 0;
+    if (raw) size = static_cast<int>(image_chunk_size);
+    const std::span<std::byte> stored =
+        (raw ? chunk : out).first(chunk_header_size + static_cast<size_t>(size));
+    put_big_endian(stored.data(), image_chunk_size, 8);
+    put_big_endian(stored.data() + 8, image_chunk_size, 4);
+    put_big_endian(stored.data() + 12, static_cast<uint64_t>(size), 4);
+    return stored;
 }
 
 Status decode_chunk(std::span<const std::byte> stored, std::span<std::byte> out) {

@@ -14,8 +14,10 @@ constexpr size_t chunk_header_size = 16;
 constexpr size_t stored_chunk_max = chunk_header_size + image_chunk_size;
 constexpr size_t stored_chunk_min = chunk_header_size + 1;
 
-// Encodes image_chunk_size bytes into `out` (stored_chunk_max bytes); returns how many it used.
-size_t encode_chunk(std::span<const std::byte> chunk, std::span<std::byte> out);
+// Encodes the image_chunk_size bytes that lie behind chunk_header_size free bytes in `chunk`; `out` has
+// stored_chunk_max bytes. Returns what is to be stored: a part of `out`, or, where compression gains nothing,
+// all of `chunk` with the header filled in.
+std::span<const std::byte> encode_chunk(std::span<std::byte> chunk, std::span<std::byte> out);
 
 // Decodes into image_chunk_size bytes. Bounds are checked; ErrorKind::damaged says what is wrong.
 Status decode_chunk(std::span<const std::byte> stored, std::span<std::byte> out);

@@ -16,6 +16,7 @@ namespace {
 
 constexpr H5Z_filter_t lz4_filter = 32004;
 constexpr uint64_t extent_step = 256; // chunks the dataset grows by at a time
+constexpr uint64_t writeback_step = uint64_t{8} << 20;
 
 Result<hdf::Id> create_file(const std::filesystem::path& path) {
     TLC_TRY_ASSIGN(access, hdf::file_access());
@@ -49,7 +50,7 @@ Result<hdf::Id> create_pages(hid_t file) {
 
 class ImageWriter::State::Lane final : public ImageLane {
   public:
-    explicit Lane(State& image) : image_(image), buffer_(image_chunk_size), stored_(stored_chunk_max) {}
+    explicit Lane(State& image) : image_(image), buffer_(stored_chunk_max), stored_(stored_chunk_max) {}
 
     Status add(uint32_t block, uint64_t first_page, std::span<const std::byte> data) override {
         if (block >= image_.tables.page_tables.size())
@@ -67,7 +68,7 @@ class ImageWriter::State::Lane final : public ImageLane {
             }
             if (image_.in_chain && is_known(block, first_page + i, {page, image_page_size})) continue;
             if (used_ == 0) chunk_ = image_.next_chunk.fetch_add(1, std::memory_order_relaxed);
-            std::memcpy(buffer_.data() + used_ * image_page_size, page, image_page_size);
+            std::memcpy(slot(used_), page, image_page_size);
             table[first_page + i] = chunk_ * image_chunk_pages + used_ + 1;
             if (++used_ == image_chunk_pages) TLC_TRY(flush());
         }
@@ -76,10 +77,9 @@ class ImageWriter::State::Lane final : public ImageLane {
 
     Status flush() {
         if (used_ == 0) return {};
-        std::memset(buffer_.data() + used_ * image_page_size, 0, image_chunk_size - used_ * image_page_size);
+        std::memset(slot(used_), 0, image_chunk_size - used_ * image_page_size);
         used_ = 0;
-        const size_t size = encode_chunk(buffer_, stored_);
-        return image_.write_chunk(chunk_, std::span(stored_).first(size));
+        return image_.write_chunk(chunk_, encode_chunk(buffer_, stored_));
     }
 
   private:
@@ -92,8 +92,10 @@ class ImageWriter::State::Lane final : public ImageLane {
         return false;
     }
 
+    std::byte* slot(size_t n) { return buffer_.data() + chunk_header_size + n * image_page_size; }
+
     State& image_;
-    std::vector<std::byte> buffer_;
+    std::vector<std::byte> buffer_; // with room for the header in front
     std::vector<std::byte> stored_;
     uint64_t chunk_ = 0;
     size_t used_ = 0;
@@ -120,6 +122,12 @@ void ImageWriter::State::discard() {
 
 Status ImageWriter::State::write_chunk(uint64_t chunk, std::span<const std::byte> stored) {
     const Checksum sum = checksum(stored);
+    // The disk begins now with what it will be waited for at the end. Where that cannot be asked for it does
+    // not.
+    if ((unsynced += stored.size()) >= writeback_step) {
+        unsynced = 0;
+        ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
     return locked([&]() -> Status {
         if (chunk >= extent) {
             extent = (chunk / extent_step + 1) * extent_step;

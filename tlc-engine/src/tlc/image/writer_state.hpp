@@ -22,6 +22,7 @@ struct ImageWriter::State {
     ImageTables tables;
     std::atomic<uint64_t> next_chunk = 0;
     uint64_t extent = 0;                       // in chunks
+    std::atomic<uint64_t> unsynced = 0;        // bytes stored since writing to the disk was last begun
     std::vector<std::vector<Checksum>> hashes; // in a chain: one a page
     bool in_chain = false;
     bool has_device_state = false;
