@@ -4,7 +4,7 @@
 import numpy
 
 BEAT, WRONG, ROUND = 0x81, 0x82, 0x83
-RECORD = numpy.dtype([("ns", "<u8"), ("work", "<u8"), ("kind", "<u8")])
+RECORD = numpy.dtype([("ns", "<u8"), ("work", "<u8"), ("kind", "<u8"), ("waited", "<u8")])
 
 
 class Beats:
@@ -14,6 +14,7 @@ class Beats:
         self.file = open(path, "rb")
         self.times = numpy.empty(0)
         self.work = numpy.empty(0)
+        self.waited = numpy.empty(0)  # seconds that virtual processors have waited for a real one
         self.rounds = []  # units of work at which rounds began
         self.wrong = False
         self.rest = b""
@@ -26,15 +27,28 @@ class Beats:
         beats = new[new["kind"] != ROUND]
         self.times = numpy.append(self.times, beats["ns"] / 1e9)
         self.work = numpy.append(self.work, beats["work"].astype(float))
+        self.waited = numpy.append(self.waited, beats["waited"] / 1e9)
         self.rounds += new["work"][new["kind"] == ROUND].astype(float).tolist()
         self.wrong = self.wrong or bool((new["kind"] == WRONG).any())
         return self
 
+    def _span(self, start, end):
+        first = max(int(numpy.searchsorted(self.times, start, "right")) - 1, 0)
+        return slice(first, int(numpy.searchsorted(self.times, end, "left")) + 1)
+
     def between(self, start, end):
         """(times, work) from the last beat before start to the first after end."""
-        first = max(int(numpy.searchsorted(self.times, start, "right")) - 1, 0)
-        last = int(numpy.searchsorted(self.times, end, "left")) + 1
-        return self.times[first:last], self.work[first:last]
+        span = self._span(start, end)
+        return self.times[span], self.work[span]
+
+    def running_between(self, start, end):
+        """The same by a clock that stands still while the guest waits for a processor that others have."""
+        span = self._span(start, end)
+        return self.times[span] - self.waited[span], self.work[span]
+
+    def waited_between(self, start, end):
+        waited = self.waited[self._span(start, end)]
+        return float(waited[-1] - waited[0])
 
     def work_since(self, start):
         _, work = self.between(start, self.times[-1])

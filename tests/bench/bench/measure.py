@@ -15,7 +15,7 @@ SETTLE = 1.5  # seconds after a checkpoint that still count as its effect
 QUIET = 1.0   # undisturbed seconds before each
 VERIFY = 10   # seconds after which a restored guest need not have ended a whole round
 FOREIGN = 0.3      # processors that others may use before a measurement
-LONGEST_WAIT = 10  # seconds for them to become quiet
+LONGEST_WAIT = 5   # seconds for them to become quiet
 
 
 def stored_mib(directory):
@@ -26,7 +26,7 @@ def stored_mib(directory):
 
 def learn(job, traffic, start, end):
     """The guest ran undisturbed from start to end."""
-    job.undisturbed.learn(*job.vm.beats.update().between(start, end))
+    job.undisturbed.learn(*job.vm.beats.update().running_between(start, end))
     if traffic:
         traffic.learn(start, end)
 
@@ -81,6 +81,7 @@ def _save(job, method, traffic, row):
         row["pause_ms"] = longest_gap(times) * 1000
         times, work = job.vm.beats.between(start, end + SETTLE)
         row["huge_after_mib"] = huge_mib(job.vm.pid)
+        row["waited_s"] = job.vm.beats.waited_between(start, end + SETTLE)
         row["exec_s"] = float(times[-1] - times[0])
         row["overhead_s"] = row["exec_s"] - job.undisturbed.between(work[0], work[-1])
         if traffic:

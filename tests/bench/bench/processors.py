@@ -9,8 +9,8 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 def _all_busy():
     with open("/proc/stat") as file:
-        user, nice, system, _, _, interrupt, soft = (int(number) for number in file.readline().split()[1:8])
-    return (user + nice + system + interrupt + soft) / TICK
+        user, nice, system, _, _, interrupt, soft, stolen = (int(number) for number in file.readline().split()[1:9])
+    return (user + nice + system + interrupt + soft + stolen) / TICK
 
 
 def _of(pid):
@@ -33,6 +33,7 @@ class Processors:
         self.at, self.all, self.own = time.monotonic(), _all_busy(), _own()
 
     def foreign(self):
-        """Processors used by others since this was made: 0.5 is half of one. The kernel's own work counts as others'."""
+        """Processors used by others since this was made: 0.5 is half of one. The kernel's own work counts as others',
+        and what a hypervisor below has taken away."""
         now = Processors()
         return max((now.all - self.all) - (now.own - self.own), 0.0) / (now.at - self.at)

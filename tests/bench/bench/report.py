@@ -12,7 +12,7 @@ OTHERS = (("engine_pause_ms", "pause by the engine's own account, ms", 1), ("eng
           ("buffer_peak_mib", "buffer used, MiB", 1), ("working_set_pages", "working set, pages", 0),
           ("table_pages", "pages in the table", 0), ("skipped_opt1", "left out by opt. 1", 0),
           ("skipped_opt2", "left out by opt. 2", 0), ("saved_pages", "pages saved", 0),
-          ("huge_mib", "huge pages before, MiB", 0), ("huge_after_mib", "after", 0), ("foreign_cpus", "processors used by others", 2))
+          ("huge_mib", "huge pages before, MiB", 0), ("huge_after_mib", "after", 0), ("waited_s", "waited for a processor, s", 2), ("foreign_cpus", "processors used by others", 2))
 
 HOW = f"""## How
 * The guest is a program of the benchmark's own as `/init`: it runs the workload and beats every millisecond through the
@@ -21,7 +21,8 @@ HOW = f"""## How
   until it is durable: `tlc-engine` calls fsync by itself; for QEMU's methods the benchmark does when the migration has completed.
 * **Overhead** is the work the guest lost, in seconds of its undisturbed speed: from the checkpoint's beginning until {SETTLE} s
   after its end, the time that passed less the time the same work, at the same place of the workload's round, takes undisturbed.
-  That is known from a whole round before, and from the {QUIET:g} s of quiet before each measurement.
+  That is known from a whole round before, and from the {QUIET:g} s of quiet before each measurement, in which the time that
+  virtual processors wait for a real one, which others have, is left out. During the checkpoint it counts: the engine may be those others.
   **Execution time** is that of a stretch of work of 10 s with one checkpoint in it: 10 s and the overhead.
 * One boot for each workload and run; in it every method once, in an order of the run's own. Before each the older image
   is deleted, `sync` is called, and memory whose huge pages were split is made huge again; then {QUIET:g} s of quiet, or up to

@@ -81,10 +81,12 @@ class Vm:
             self.process = self._start(qemu_command(tools, shape, self.directory, options))
             self._wait_for(f"{self.directory}/beats.sock")
             self._wait_for(f"{self.directory}/engine.sock")
-            self.recorder = self._start([tools.recorder, f"{self.directory}/beats.sock", f"{self.directory}/beats"])
+            self.qmp = Qmp(f"{self.directory}/qmp.sock")
+            processors = [f"/proc/{self.pid}/task/{cpu['thread-id']}/schedstat"
+                          for cpu in self.qmp.command("query-cpus-fast")]
+            self._start([tools.recorder, f"{self.directory}/beats.sock", f"{self.directory}/beats", *processors])
             self._wait_for(f"{self.directory}/beats")
             self.beats = Beats(f"{self.directory}/beats")
-            self.qmp = Qmp(f"{self.directory}/qmp.sock")
         except BaseException:
             self.close()
             raise
