@@ -141,7 +141,7 @@ class Incremental(Engine):
         start = time.monotonic()
         time.sleep(TRACKED_SECONDS)
         times, work = job.vm.beats.update().running_between(start, time.monotonic())
-        cost = 1 - job.undisturbed.between(work[0], work[-1]) / float(times[-1] - times[0])
+        cost = 1 - job.undisturbed.running(work[0], work[-1]) / float(times[-1] - times[0])
         return {"full_image_mib": report["file_bytes"] / MIB, "full_latency_s": latency, "tracking_cost": cost}
 
     def save(self, job):

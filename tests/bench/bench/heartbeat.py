@@ -65,6 +65,8 @@ class Undisturbed:
 
     A round is cut into steps; each step's time is the mean of those seen in the stretches given to learn(). How
     fast the host is altogether changes more quickly than a round is over, and is taken from the newest stretches.
+    All of this is by the clock of running_between(): a guest that waits for a processor is disturbed. A little of
+    that it does by itself, whenever it wakes; that is taken to be as much as in the stretch with the least.
     """
 
     FORGET = 0.5  # of a stretch's weight, with each newer one
@@ -75,18 +77,27 @@ class Undisturbed:
         self.total = numpy.zeros(steps)
         self.count = numpy.zeros(steps)
         self.seen = self.expected = 0.0  # seconds of the newest stretches, and what the steps tell for them
+        self.own_waiting = float("inf")  # seconds waited for a second of running
 
-    def learn(self, times, work):
+    def learn(self, times, work, waited):
         """The first stretch must have all of a round."""
         first = numpy.ceil((work[0] - self.start) / self.step)
         last = numpy.floor((work[-1] - self.start) / self.step)
         edges = numpy.arange(first, last + 1)
-        crossed = numpy.interp(edges * self.step + self.start, work, times)
+        took = numpy.diff(numpy.interp(edges * self.step + self.start, work, times))
         at = edges[:-1].astype(int) % len(self.total)
-        numpy.add.at(self.total, at, numpy.diff(crossed))
-        numpy.add.at(self.count, at, 1)
-        self.seen = self.FORGET * self.seen + times[-1] - times[0]
+        seconds = times[-1] - times[0]
+        self.own_waiting = min(self.own_waiting, waited / seconds)
+        self.seen = self.FORGET * self.seen + seconds
+        if not self.count.all():
+            self._add(at, took)
         self.expected = self.FORGET * self.expected + self._by_steps(work[-1]) - self._by_steps(work[0])
+        # As the host was when the steps were first seen.
+        self._add(at, took * self.expected / self.seen)
+
+    def _add(self, at, took):
+        numpy.add.at(self.total, at, took)
+        numpy.add.at(self.count, at, 1)
 
     def _by_steps(self, work):
         """Seconds from the first round's beginning to this much work."""
@@ -94,6 +105,10 @@ class Undisturbed:
         rounds, rest = divmod(work - self.start, self.round)
         return float(rounds * edges[-1] + numpy.interp(rest / self.step, numpy.arange(len(edges)), edges))
 
-    def between(self, work_from, work_to):
-        """Seconds from so much work to so much."""
+    def running(self, work_from, work_to):
+        """Seconds of running from so much work to so much."""
         return float((self._by_steps(work_to) - self._by_steps(work_from)) * self.seen / self.expected)
+
+    def between(self, work_from, work_to):
+        """The same with the guest's own waiting."""
+        return self.running(work_from, work_to) * (1 + self.own_waiting)

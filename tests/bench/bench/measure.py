@@ -26,7 +26,8 @@ def stored_mib(directory):
 
 def learn(job, traffic, start, end):
     """The guest ran undisturbed from start to end."""
-    job.undisturbed.learn(*job.vm.beats.update().running_between(start, end))
+    beats = job.vm.beats.update()
+    job.undisturbed.learn(*beats.running_between(start, end), beats.waited_between(start, end))
     if traffic:
         traffic.learn(start, end)
 

@@ -22,7 +22,8 @@ HOW = f"""## How
 * **Overhead** is the work the guest lost, in seconds of its undisturbed speed: from the checkpoint's beginning until {SETTLE} s
   after its end, the time that passed less the time the same work, at the same place of the workload's round, takes undisturbed.
   That is known from a whole round before, and from the {QUIET:g} s of quiet before each measurement, in which the time that
-  virtual processors wait for a real one, which others have, is left out. During the checkpoint it counts: the engine may be those others.
+  virtual processors wait for a real one, which others have, is left out, but for the least seen. During the checkpoint it
+  counts: the engine may be those others.
   **Execution time** is that of a stretch of work of 10 s with one checkpoint in it: 10 s and the overhead.
 * One boot for each workload and run; in it every method once, in an order of the run's own. Before each the older image
   is deleted, `sync` is called, and memory whose huge pages were split is made huge again; then {QUIET:g} s of quiet, or up to

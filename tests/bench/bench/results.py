@@ -10,6 +10,9 @@ import time
 
 from bench.vm import BenchError
 
+# Every row has these; null where a method has no such thing.
+COLUMNS = ("pause_ms", "overhead_s", "latency_s", "image_mib", "buffer_peak_mib", "engine_rss_mib", "engine_pause_ms",
+           "working_set_pages", "table_pages", "skipped_opt1", "skipped_opt2", "saved_pages", "tracking_cost")
 KEY = ("suite", "workload", "method", "run", "vcpus", "ram_mib", "buffer_mib")
 
 
@@ -67,6 +70,7 @@ class Results:
         return any(all(row.get(name) == value for name, value in wanted.items()) for row in self.rows)
 
     def add(self, row):
+        row = {**row, **{name: row.get(name) for name in COLUMNS}}
         self.rows = [old for old in self.rows if any(old.get(name) != row.get(name) for name in KEY)] + [row]
         _write_json(f"{self.directory}/results.json", self.rows)
         self.done += 1
