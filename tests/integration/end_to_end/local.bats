@@ -138,6 +138,19 @@ given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
   one_life out 480
 }
 
+@test "an engine that hangs between checkpoints is ended, and the job goes on" {
+  start 5s 160 0.5 7
+  until_true 60 has_taken 1
+  kill -STOP "$(engine_of "$run_pid")"
+  until_true 90 grep -q 'the checkpoint engine .* it is ended' "$(job_directory)/tlc.log"
+  local before
+  before=$(checkpoints_taken)
+  until_true 30 has_taken $((before + 1))
+  finished
+  [ "$code" = 7 ]
+  one_life out 160
+}
+
 @test "clear refusals: intervals, images, directories, memory, unknown jobs" {
   refused() { # refused CODE TEXT COMMAND...
     local code=$1 text=$2
