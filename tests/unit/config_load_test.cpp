@@ -62,6 +62,7 @@ overhead = "300M"
 [job]
 keep = 5
 buffer = "128M"
+compress = "never"
 stage_limit = 2097152
 work_disk = "1G"
 [log]
@@ -75,6 +76,7 @@ level = "warning"
     EXPECT_EQ(config->vm.overhead_bytes, uint64_t{300} << 20);
     EXPECT_EQ(config->job.keep, 5u);
     EXPECT_EQ(config->job.buffer_bytes, uint64_t{128} << 20);
+    EXPECT_EQ(config->job.compress, "never");
     EXPECT_EQ(config->job.stage_limit_bytes, uint64_t{2} << 20);
     EXPECT_EQ(config->log_level, tlc::log::Level::warning);
     const auto text = tlc::describe(*config);

@@ -179,13 +179,13 @@ TEST(ChunkCodec, stores_random_data_raw_and_refuses_damage) {
     const auto content = [&] { return std::vector(chunk.begin() + chunk_header_size, chunk.end()); };
     std::vector<std::byte> space(stored_chunk_max);
     std::vector<std::byte> out(image_chunk_size);
-    const auto raw = encode_chunk(chunk, space);
+    const auto raw = encode_chunk(chunk, space, true);
     EXPECT_EQ(raw.size(), stored_chunk_max);
     ASSERT_TRUE(decode_chunk(raw, out));
     EXPECT_EQ(out, content());
 
     std::fill(chunk.begin() + chunk_header_size + image_page_size, chunk.end(), std::byte{1});
-    const auto stored = encode_chunk(chunk, space);
+    const auto stored = encode_chunk(chunk, space, true);
     ASSERT_LT(stored.size(), 3 * image_page_size);
     ASSERT_TRUE(decode_chunk(stored, out));
     EXPECT_EQ(out, content());

@@ -32,6 +32,7 @@ struct Arguments {
     SaveRequest request;
     uint64_t buffer_mib = 64;
     std::string capture = "auto";
+    std::string compress = "auto";
     std::string qmp;
     std::string from;
     bool json = false;
@@ -51,6 +52,12 @@ void add_saver_options(CLI::App& command, Arguments& arguments) {
         .add_option("--capture", arguments.capture,
                     "how memory is taken: auto, cow, log:nonstop, log:onepass, log:MS, mem:MS")
         ->type_name("KIND")
+        ->capture_default_str();
+    command
+        .add_option(
+            "--compress", arguments.compress,
+            "whether pages are compressed: auto (where it takes less time than it saves), always, never")
+        ->type_name("WHEN")
         ->capture_default_str();
     command.add_flag("!--no-skip-known", arguments.saver.skip_known,
                      "capture by log: read pages that are in the table of dirty pages, too");
@@ -99,6 +106,9 @@ int run(int argc, char** argv) {
     const auto choice = parse_capture_choice(arguments.capture);
     if (!choice) return tell(choice.error(), arguments.json);
     arguments.saver.capture = *choice;
+    const auto compression = parse_compression(arguments.compress);
+    if (!compression) return tell(compression.error(), arguments.json);
+    arguments.saver.compression = *compression;
     arguments.saver.qmp_socket = arguments.qmp;
     arguments.saver.buffer_bytes = arguments.buffer_mib << 20;
     if (serve_command->parsed()) return serve(std::move(arguments.saver));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Life of a capture: its threads and how it ends. How memory is protected is in cow_arm.cpp, what happens to
 // faults in cow_fault.cpp, to the rest of the memory in cow_copy.cpp.
+#include <tlc/base/scheduling.hpp>
 #include <tlc/capture/cow_capture.hpp>
 
 #include <sys/eventfd.h>
@@ -125,6 +126,7 @@ void CowCapture::give_turn(Role role, unsigned threads) {
 
 void CowCapture::run(Role role, unsigned index) {
     Scratch scratch = make_scratch();
+    role == Role::fault ? answer_quickly() : work_in_background();
     if (role == Role::fault && await_arming()) serve_faults(scratch);
     for (uint64_t seen = 0; role != Role::fault && await_turn(role, seen);) {
         if (role == Role::sweep)
@@ -188,6 +190,7 @@ Status CowCapture::begin(std::vector<PageSink*> sinks, bool everything) {
         *counter = 0;
     bytes_total_ = memory_.length();
     next_stripe_ = 0;
+    pool_->wait_for_memory();
     const auto steps = [&]() -> Status {
         if (worker_turns_ > 0) TLC_TRY(memory_.look_again());
         {

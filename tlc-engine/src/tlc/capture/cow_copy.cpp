@@ -6,6 +6,7 @@
 #include <tlc/capture/cow_capture.hpp>
 
 #include <algorithm>
+#include <array>
 
 namespace tlc {
 
@@ -107,8 +108,7 @@ Status CowCapture::copy(const ClusterRun& run, std::span<const uint8_t> touched,
     if (used > 0) TLC_TRY(memory_.read(run.block, scratch.parts));
     TLC_TRY(settle(run, watch_ && !for_fault, used > 0));
     // Filled slots are queued before the clusters count as copied: the last one closes the queue.
-    for (const uint32_t slot : slots.first(used))
-        pool_->push(slot);
+    pool_->push(slots.first(used));
     pool_->release(slots.subspan(used));
     pages_untouched_ += static_cast<uint64_t>(std::count(touched.begin(), touched.end(), 0));
     if (left_.fetch_sub(run.count) == run.count) all_copied();
@@ -131,10 +131,13 @@ Status CowCapture::settle(const ClusterRun& run, bool keep_protected, bool was_t
 }
 
 void CowCapture::work(PageSink& sink) {
-    while (const auto slot = pool_->pop()) {
-        if (auto delivered = deliver(sink, (*pool_)[*slot]); !delivered)
-            return stop(std::move(delivered).error());
-        pool_->release(*slot);
+    // Few at a time: others shall have some, and the guest may wait for their room.
+    std::array<uint32_t, 8> slots{};
+    while (const size_t count = pool_->pop(slots)) {
+        for (size_t i = 0; i < count; ++i)
+            if (auto delivered = deliver(sink, (*pool_)[slots[i]]); !delivered)
+                return stop(std::move(delivered).error());
+        pool_->release(std::span(slots).first(count));
     }
 }
 

@@ -9,21 +9,21 @@
 
 namespace tlc {
 
+namespace {
+constexpr size_t sweep_bytes = size_t{8} << 20;
+}
+
 Result<std::unique_ptr<SlotPool>> SlotPool::create(uint32_t count, size_t slot_bytes) {
     const size_t bytes = count * slot_bytes;
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         return fail_errno(errno, fmt::format("cannot allocate the checkpoint buffer of {} bytes", bytes));
-    // Huge pages are there sooner. They are a wish; all of it is touched here, so that nothing is missing
-    // later.
-    ::madvise(memory, bytes, MADV_HUGEPAGE);
-    for (size_t at = 0; at < bytes; at += guest_page)
-        static_cast<volatile std::byte*>(memory)[at] = std::byte{0};
     return std::unique_ptr<SlotPool>(new SlotPool(static_cast<std::byte*>(memory), count, slot_bytes));
 }
 
 SlotPool::SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes)
-    : memory_(memory), slot_bytes_(slot_bytes), reserve_(std::max(1U, count / 4)), slots_(count),
+    : memory_(memory), slot_bytes_(slot_bytes), reserve_(std::max(1U, count / 4)),
+      sweep_most_(std::clamp<size_t>(sweep_bytes / slot_bytes, 1, count - reserve_)), slots_(count),
       filled_(count) {
     free_.reserve(count);
     for (uint32_t i = count; i-- > 0;) {
@@ -31,9 +31,29 @@ SlotPool::SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes)
         slots_[i].touched.resize(slot_bytes / guest_page);
         free_.push_back(i);
     }
+    fetching_ = std::thread([this] { fetch(); });
 }
 
-SlotPool::~SlotPool() { ::munmap(memory_, slots_.size() * slot_bytes_); }
+// In small pages: huge ones may not be at hand, and making them took three times as long. Before Linux 5.14
+// memory comes when it is used.
+void SlotPool::fetch() {
+#ifdef MADV_POPULATE_WRITE
+    constexpr size_t step = size_t{2} << 20;
+    const size_t end = slots_.size() * slot_bytes_;
+    for (size_t at = 0; at < end && !ending_; at += step)
+        if (::madvise(memory_ + at, std::min(step, end - at), MADV_POPULATE_WRITE) != 0) return;
+#endif
+}
+
+void SlotPool::wait_for_memory() {
+    if (fetching_.joinable()) fetching_.join();
+}
+
+SlotPool::~SlotPool() {
+    ending_ = true;
+    wait_for_memory();
+    ::munmap(memory_, slots_.size() * slot_bytes_);
+}
 
 bool SlotPool::acquire_for_fault(std::span<uint32_t> out) {
     std::unique_lock lock(mutex_);
@@ -41,32 +61,38 @@ bool SlotPool::acquire_for_fault(std::span<uint32_t> out) {
     fault_wait_.wait(
         lock, [&] { return closed_ || aborted_ || (ticket == now_served_ && free_.size() >= out.size()); });
     if (closed_ || aborted_) return false;
-    take(out);
+    take(out, false);
     ++now_served_;
     if (next_ticket_ != now_served_)
         fault_wait_.notify_all();
-    else if (free_.size() > reserve_)
+    else if (free_for_sweep() > 0)
         sweep_wait_.notify_all();
     return true;
 }
 
 size_t SlotPool::acquire_for_sweep(std::span<uint32_t> out, size_t least) {
-    least = std::clamp<size_t>(least, 1, slots_.size() - reserve_);
+    least = std::clamp<size_t>(least, 1, sweep_most_);
     std::unique_lock lock(mutex_);
     sweep_wait_.wait(lock, [&] {
-        return closed_ || aborted_ || (next_ticket_ == now_served_ && free_.size() >= reserve_ + least);
+        return closed_ || aborted_ || (next_ticket_ == now_served_ && free_for_sweep() >= least);
     });
     if (closed_ || aborted_) return 0;
-    out = out.first(std::min(out.size(), free_.size() - reserve_));
-    take(out);
+    out = out.first(std::min(out.size(), free_for_sweep()));
+    take(out, true);
     return out.size();
 }
 
-void SlotPool::take(std::span<uint32_t> out) {
+size_t SlotPool::free_for_sweep() const {
+    return std::min(free_.size() - std::min(free_.size(), reserve_), sweep_most_ - swept_);
+}
+
+void SlotPool::take(std::span<uint32_t> out, bool by_sweep) {
     for (uint32_t& index : out) {
         index = free_.back();
         free_.pop_back();
+        slots_[index].by_sweep = by_sweep;
     }
+    if (by_sweep) swept_ += out.size();
     peak_ = std::max(peak_, slots_.size() - free_.size());
 }
 
@@ -74,24 +100,31 @@ void SlotPool::release(std::span<const uint32_t> indexes) {
     if (indexes.empty()) return;
     const std::lock_guard lock(mutex_);
     free_.insert(free_.end(), indexes.begin(), indexes.end());
+    for (const uint32_t index : indexes)
+        swept_ -= slots_[index].by_sweep ? 1 : 0;
     if (next_ticket_ != now_served_) fault_wait_.notify_all();
-    if (free_.size() > reserve_) sweep_wait_.notify_all();
+    if (free_for_sweep() > 0) sweep_wait_.notify_all();
 }
 
-void SlotPool::push(uint32_t index) {
+void SlotPool::push(std::span<const uint32_t> indexes) {
+    if (indexes.empty()) return;
     const std::lock_guard lock(mutex_);
-    filled_[(filled_first_ + filled_count_++) % filled_.size()] = index;
-    filled_wait_.notify_one();
+    for (const uint32_t index : indexes)
+        filled_[(filled_first_ + filled_count_++) % filled_.size()] = index;
+    filled_wait_.notify_all();
 }
 
-std::optional<uint32_t> SlotPool::pop() {
+size_t SlotPool::pop(std::span<uint32_t> out) {
     std::unique_lock lock(mutex_);
     filled_wait_.wait(lock, [&] { return aborted_ || closed_ || filled_count_ > 0; });
-    if (aborted_ || filled_count_ == 0) return std::nullopt;
-    const uint32_t index = filled_[filled_first_];
-    filled_first_ = (filled_first_ + 1) % filled_.size();
-    --filled_count_;
-    return index;
+    if (aborted_) return 0;
+    out = out.first(std::min(out.size(), filled_count_));
+    for (uint32_t& index : out) {
+        index = filled_[filled_first_];
+        filled_first_ = (filled_first_ + 1) % filled_.size();
+        --filled_count_;
+    }
+    return out.size();
 }
 
 void SlotPool::close() {

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SlotPool: the capture's buffer. A fixed number of slots of one size, free or filled and queued for the
-// workers; it never grows. Who finds no free slot waits: that is the back-pressure on the guest. A share is
-// kept for faults, so that the sweep cannot starve the guest's writers. Thread-safe.
+// workers; it never grows. Who finds no free slot waits: that is the back-pressure on the guest. The sweep
+// has only a few slots at a time: more would bring it no further, and what it has copied would be out of the
+// processors' caches before it is written. It gets none while the buffer is fuller than three quarters: then
+// writers of the guest wait, or soon will. Thread-safe.
 #pragma once
 
 #include <tlc/base/result.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 namespace tlc {
@@ -24,16 +27,20 @@ struct Slot {
     uint64_t first_page = 0;
     uint32_t pages = 0;
     std::vector<uint8_t> touched; // per page: 1 when data holds it
+    bool by_sweep = false;
 };
 
 class SlotPool {
   public:
-    // Maps and touches all memory, so that nothing is allocated later. count >= 2.
+    // A thread fetches the memory from the kernel meanwhile. What was used last is used again first. count
+    // >= 2.
     static Result<std::unique_ptr<SlotPool>> create(uint32_t count, size_t slot_bytes);
     ~SlotPool();
     SlotPool(const SlotPool&) = delete;
     SlotPool& operator=(const SlotPool&) = delete;
 
+    // Until all memory is there: nobody shall wait for some later. For the pool's owner.
+    void wait_for_memory();
     uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
     Slot& operator[](uint32_t index) { return slots_[index]; }
     size_t slot_bytes() const { return slot_bytes_; }
@@ -41,15 +48,15 @@ class SlotPool {
     // Waits until out.size() slots are free (at most the pool's size) and takes them; those who wait are
     // served in the order they came. False after close() or abort().
     bool acquire_for_fault(std::span<uint32_t> out);
-    // Waits for `least` slots beyond the faults' share (never more than there can be), takes up to
-    // out.size() of them; 0 after close() or abort().
+    // Waits until `least` slots are free of those that the sweep may have (never more than that), takes up
+    // to out.size() of them; 0 after close() or abort().
     size_t acquire_for_sweep(std::span<uint32_t> out, size_t least = 1);
     void release(std::span<const uint32_t> indexes);
-    void release(uint32_t index) { release({&index, 1}); }
 
-    // Filled slots, first in first out. pop waits; nothing after abort(), or after close() when all are out.
-    void push(uint32_t index);
-    std::optional<uint32_t> pop();
+    // Filled slots, first in first out. pop waits for one and takes what there is, up to out.size(); 0 after
+    // abort(), or after close() when all are out.
+    void push(std::span<const uint32_t> indexes);
+    size_t pop(std::span<uint32_t> out);
 
     void close(); // nothing will be acquired or pushed any more; what is queued is still popped
     void open();  // after close(), when all is popped and released: begins anew, the peak too
@@ -58,11 +65,14 @@ class SlotPool {
 
   private:
     SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes);
-    void take(std::span<uint32_t> out);
+    void fetch();
+    size_t free_for_sweep() const;
+    void take(std::span<uint32_t> out, bool by_sweep);
 
     std::byte* memory_;
     size_t slot_bytes_;
-    uint32_t reserve_;
+    size_t reserve_; // for faults
+    size_t sweep_most_;
     std::vector<Slot> slots_;
 
     mutable std::mutex mutex_;
@@ -75,9 +85,12 @@ class SlotPool {
     size_t filled_count_ = 0;
     uint64_t next_ticket_ = 0; // of the faults that wait
     uint64_t now_served_ = 0;
+    size_t swept_ = 0; // slots in use that the sweep took
     size_t peak_ = 0;
     bool closed_ = false;
     bool aborted_ = false;
+    std::atomic<bool> ending_ = false;
+    std::thread fetching_;
 };
 
 } // namespace tlc

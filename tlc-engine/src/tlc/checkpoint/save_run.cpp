@@ -107,9 +107,11 @@ Status SaveRun::open_image() {
     info.created = report_.created;
     std::error_code ignored;
     std::filesystem::remove(partial_, ignored);
-    auto image = saver_.capture->watches()
-                     ? ImageWriter::create_in_chain(partial_, info, std::move(blocks), std::move(base))
-                     : ImageWriter::create(partial_, info, std::move(blocks));
+    const Compression compression = saver_.options.compression;
+    auto image =
+        saver_.capture->watches()
+            ? ImageWriter::create_in_chain(partial_, info, std::move(blocks), std::move(base), compression)
+            : ImageWriter::create(partial_, info, std::move(blocks), compression);
     if (!image) return tl::unexpected(std::move(image).error());
     image_.emplace(std::move(*image));
     return {};

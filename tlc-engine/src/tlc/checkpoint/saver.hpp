@@ -11,6 +11,7 @@
 #pragma once
 
 #include <tlc/checkpoint/capture_choice.hpp>
+#include <tlc/image/compression.hpp>
 #include <tlc/image/format.hpp>
 
 #include <cstdint>
@@ -27,6 +28,7 @@ struct SaverOptions {
     std::string userfaultfd_device; // in QEMU's terms; empty: QEMU's own way
     CaptureChoice capture;
     bool watch = false;
+    Compression compression = Compression::automatic;
     bool skip_known = true; // optimisations 1 and 2 of the capture by log
     bool replace_older = true;
 };

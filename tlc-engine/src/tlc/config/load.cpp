@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/config/config.hpp>
 
+#include <array>
+
 #include "toml_file.hpp"
 
 namespace tlc {
@@ -25,6 +27,9 @@ void take_all(TomlFile& file, SiteConfig& config) {
 
     file.take_number("job.keep", config.job.keep, 2, 1000);
     file.take_size("job.buffer", config.job.buffer_bytes, 64 * mebibyte);
+    constexpr std::array compress = {"auto", "always", "never"};
+    if (const auto choice = file.take_choice("job.compress", {compress[0], compress[1], compress[2]}))
+        config.job.compress = compress[*choice];
     file.take_size("job.stage_limit", config.job.stage_limit_bytes, mebibyte);
     file.take_size("job.work_disk", config.job.work_disk_bytes, 64 * mebibyte);
 

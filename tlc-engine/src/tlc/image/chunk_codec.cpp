@@ -21,12 +21,14 @@ uint64_t big_endian(const std::byte* from, int bytes) {
 
 } // namespace
 
-std::span<const std::byte> encode_chunk(std::span<std::byte> chunk, std::span<std::byte> out) {
+std::span<const std::byte> encode_chunk(std::span<std::byte> chunk, std::span<std::byte> out, bool compress) {
     // A compressed size equal to the block size means "stored raw", so compression must save at least a byte.
-    int size =
-        LZ4_compress_default(reinterpret_cast<const char*>(chunk.data() + chunk_header_size),
-                             reinterpret_cast<char*>(out.data() + chunk_header_size),
-                             static_cast<int>(image_chunk_size), static_cast<int>(image_chunk_size) - 1);
+    int size = 0;
+    if (compress)
+        size =
+            LZ4_compress_default(reinterpret_cast<const char*>(chunk.data() + chunk_header_size),
+                                 reinterpret_cast<char*>(out.data() + chunk_header_size),
+                                 static_cast<int>(image_chunk_size), static_cast<int>(image_chunk_size) - 1);
     const bool raw = size <= 0;
     if (raw) size = static_cast<int>(image_chunk_size);
     const std::span<std::byte> stored =

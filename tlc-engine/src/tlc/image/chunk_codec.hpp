@@ -15,9 +15,9 @@ constexpr size_t stored_chunk_max = chunk_header_size + image_chunk_size;
 constexpr size_t stored_chunk_min = chunk_header_size + 1;
 
 // Encodes the image_chunk_size bytes that lie behind chunk_header_size free bytes in `chunk`; `out` has
-// stored_chunk_max bytes. Returns what is to be stored: a part of `out`, or, where compression gains nothing,
-// all of `chunk` with the header filled in.
-std::span<const std::byte> encode_chunk(std::span<std::byte> chunk, std::span<std::byte> out);
+// stored_chunk_max bytes. Returns what is to be stored: a part of `out`, or, where compression is not wanted
+// or gains nothing, all of `chunk` with the header filled in.
+std::span<const std::byte> encode_chunk(std::span<std::byte> chunk, std::span<std::byte> out, bool compress);
 
 // Decodes into image_chunk_size bytes. Bounds are checked; ErrorKind::damaged says what is wrong.
 Status decode_chunk(std::span<const std::byte> stored, std::span<std::byte> out);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <tlc/base/result.hpp>
+#include <tlc/image/file_output.hpp>
 
 #include <cstdint>
 #include <hdf5.h>
@@ -59,6 +60,8 @@ Result<Id> check(hid_t id, Id::Close close, std::string_view step);
 
 // A file access list: no file locks (network file systems refuse them), checksummed metadata of format 1.8.
 Result<Id> file_access();
+// The same for a file that is written through `output`, which outlives it; its name means nothing then.
+Result<Id> file_access(FileOutput& output);
 
 Status write_text(hid_t object, const char* name, const std::string& text);
 Status write_number(hid_t object, const char* name, uint64_t value);

@@ -3,7 +3,6 @@
 #include <tlc/image/chunk_codec.hpp>
 #include <tlc/image/writer_state.hpp>
 
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -16,10 +15,9 @@ namespace {
 
 constexpr H5Z_filter_t lz4_filter = 32004;
 constexpr uint64_t extent_step = 256; // chunks the dataset grows by at a time
-constexpr uint64_t writeback_step = uint64_t{8} << 20;
 
-Result<hdf::Id> create_file(const std::filesystem::path& path) {
-    TLC_TRY_ASSIGN(access, hdf::file_access());
+Result<hdf::Id> create_file(const std::filesystem::path& path, FileOutput& output) {
+    TLC_TRY_ASSIGN(access, hdf::file_access(output));
     TLC_TRY_ASSIGN(creation, hdf::check(H5Pcreate(H5P_FILE_CREATE), H5Pclose, "file creation"));
     // All attributes of the root in its header, which has a checksum.
     TLC_TRY(hdf::check(H5Pset_attr_phase_change(creation.get(), 1024, 0), "file creation"));
@@ -50,7 +48,9 @@ Result<hdf::Id> create_pages(hid_t file) {
 
 class ImageWriter::State::Lane final : public ImageLane {
   public:
-    explicit Lane(State& image) : image_(image), buffer_(stored_chunk_max), stored_(stored_chunk_max) {}
+    explicit Lane(State& image)
+        : image_(image), compression_(image.compression), buffer_(stored_chunk_max),
+          stored_(stored_chunk_max) {}
 
     Status add(uint32_t block, uint64_t first_page, std::span<const std::byte> data) override {
         if (block >= image_.tables.page_tables.size())
@@ -79,7 +79,16 @@ class ImageWriter::State::Lane final : public ImageLane {
         if (used_ == 0) return {};
         std::memset(slot(used_), 0, image_chunk_size - used_ * image_page_size);
         used_ = 0;
-        return image_.write_chunk(chunk_, encode_chunk(buffer_, stored_));
+        const auto step = compression_.next();
+        const auto now = [&] { return step.measure ? thread_time() : CompressionChoice::Nanoseconds{0}; };
+        const auto began = now();
+        const auto stored = encode_chunk(buffer_, stored_, step.compress);
+        const auto encoded = now();
+        TLC_TRY(image_.write_chunk(chunk_, stored));
+        if (step.measure)
+            compression_.measured(step, {encoded - began, stored_chunk_max - stored.size(), now() - encoded,
+                                         stored.size(), image_.output->disk_ns_per_byte()});
+        return {};
     }
 
   private:
@@ -95,6 +104,7 @@ class ImageWriter::State::Lane final : public ImageLane {
     std::byte* slot(size_t n) { return buffer_.data() + chunk_header_size + n * image_page_size; }
 
     State& image_;
+    CompressionChoice compression_;
     std::vector<std::byte> buffer_; // with room for the header in front
     std::vector<std::byte> stored_;
     uint64_t chunk_ = 0;
@@ -108,13 +118,8 @@ ImageWriter::State::~State() {
 
 void ImageWriter::State::discard() {
     const hdf::Lock lock;
-    // The library cannot drop an open file, it writes what it holds: let that go to memory, not to a full
-    // disk.
-    void* handle = nullptr;
-    if (file.valid() && H5Fget_vfd_handle(file.get(), H5P_DEFAULT, &handle) >= 0 && handle != nullptr) {
-        const Fd sink(::memfd_create("tlc-discarded-image", MFD_CLOEXEC));
-        if (sink) ::dup3(sink.get(), *static_cast<int*>(handle), O_CLOEXEC);
-    }
+    // The library cannot drop an open file, it writes what it holds.
+    if (output) output->discard();
     pages.reset();
     file.reset();
     ::unlink(path.c_str());
@@ -122,12 +127,6 @@ void ImageWriter::State::discard() {
 
 Status ImageWriter::State::write_chunk(uint64_t chunk, std::span<const std::byte> stored) {
     const Checksum sum = checksum(stored);
-    // The disk begins now with what it will be waited for at the end. Where that cannot be asked for it does
-    // not.
-    if ((unsynced += stored.size()) >= writeback_step) {
-        unsynced = 0;
-        ::sync_file_range(fd.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-    }
     return locked([&]() -> Status {
         if (chunk >= extent) {
             extent = (chunk / extent_step + 1) * extent_step;
@@ -144,7 +143,7 @@ Status ImageWriter::State::write_chunk(uint64_t chunk, std::span<const std::byte
 }
 
 Status ImageWriter::State::start() {
-    TLC_TRY_ASSIGN(new_file, create_file(path));
+    TLC_TRY_ASSIGN(new_file, create_file(path, *output));
     file = std::move(new_file);
     TLC_TRY_ASSIGN(new_pages, create_pages(file.get()));
     pages = std::move(new_pages);
@@ -206,15 +205,15 @@ ImageWriter& ImageWriter::operator=(ImageWriter&&) noexcept = default;
 ImageWriter::~ImageWriter() = default;
 
 Result<ImageWriter> ImageWriter::create(const std::filesystem::path& path, const ImageInfo& info,
-                                        std::vector<ImageBlock> blocks) {
-    TLC_TRY_ASSIGN(writer, begin(path, info, std::move(blocks)));
+                                        std::vector<ImageBlock> blocks, Compression compression) {
+    TLC_TRY_ASSIGN(writer, begin(path, info, std::move(blocks), compression));
     writer.state_->begin_with_zeros();
     return std::move(writer);
 }
 
 // All but the page tables.
 Result<ImageWriter> ImageWriter::begin(const std::filesystem::path& path, const ImageInfo& info,
-                                       std::vector<ImageBlock> blocks) {
+                                       std::vector<ImageBlock> blocks, Compression compression) {
     if (auto good = check_info(info); !good) return fail("{}", good.error().message);
     if (auto good = check_blocks(blocks); !good) return fail("{}", good.error().message);
     // Created here and not by the library: private from the start, and a file that was there is never
@@ -223,6 +222,9 @@ Result<ImageWriter> ImageWriter::begin(const std::filesystem::path& path, const 
     auto state = std::make_unique<State>();
     state->path = path;
     state->fd = std::move(fd);
+    TLC_TRY_ASSIGN(output, FileOutput::create(state->fd.get()));
+    state->output = std::move(output);
+    state->compression = compression;
     state->tables.info = info;
     state->tables.blocks = std::move(blocks);
     TLC_TRY(state->locked([&] { return state->start(); }));

@@ -2,12 +2,13 @@
 // ImageWriter writes one memory image (docs/image-format.md) to a path that must not exist yet, mode 0600.
 // finish() closes it and makes it durable; giving it its published name is the catalogue's matter. An image
 // that was not finished is removed by the destructor. A full disk is ErrorKind::no_space. Pages go in through
-// lanes, one a thread: zero pages are left out, the others are packed into 64 KiB chunks, compressed and
-// hashed in the caller's thread, and written under one lock.
+// lanes, one a thread: zero pages are left out, the others are packed into 64 KiB chunks, compressed
+// where that pays and hashed in the caller's thread, and written under one lock.
 #pragma once
 
 #include <tlc/base/result.hpp>
 #include <tlc/image/checksum.hpp>
+#include <tlc/image/compression.hpp>
 #include <tlc/image/format.hpp>
 
 #include <filesystem>
@@ -52,11 +53,13 @@ class ImageLane {
 class ImageWriter {
   public:
     static Result<ImageWriter> create(const std::filesystem::path& path, const ImageInfo& info,
-                                      std::vector<ImageBlock> blocks);
+                                      std::vector<ImageBlock> blocks,
+                                      Compression compression = Compression::automatic);
     // An image that may serve as a base later. base: pages never added are as there; without one they are
     // zero. ErrorKind::usage for a base of other blocks.
     static Result<ImageWriter> create_in_chain(const std::filesystem::path& path, const ImageInfo& info,
-                                               std::vector<ImageBlock> blocks, std::optional<ImageBase> base);
+                                               std::vector<ImageBlock> blocks, std::optional<ImageBase> base,
+                                               Compression compression = Compression::automatic);
     ImageWriter(ImageWriter&&) noexcept;
     ImageWriter& operator=(ImageWriter&&) noexcept;
     ~ImageWriter();
@@ -73,7 +76,7 @@ class ImageWriter {
   private:
     struct State;
     static Result<ImageWriter> begin(const std::filesystem::path& path, const ImageInfo& info,
-                                     std::vector<ImageBlock> blocks);
+                                     std::vector<ImageBlock> blocks, Compression compression);
     explicit ImageWriter(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

@@ -41,8 +41,8 @@ Status ImageWriter::State::adopt(std::optional<ImageBase> base) {
 
 Result<ImageWriter> ImageWriter::create_in_chain(const std::filesystem::path& path, const ImageInfo& info,
                                                  std::vector<ImageBlock> blocks,
-                                                 std::optional<ImageBase> base) {
-    TLC_TRY_ASSIGN(writer, begin(path, info, std::move(blocks)));
+                                                 std::optional<ImageBase> base, Compression compression) {
+    TLC_TRY_ASSIGN(writer, begin(path, info, std::move(blocks), compression));
     TLC_TRY(writer.state_->adopt(std::move(base)));
     return std::move(writer);
 }

@@ -17,12 +17,13 @@ struct ImageWriter::State {
 
     std::filesystem::path path;
     Fd fd; // our own descriptor of the file, for fsync
+    std::unique_ptr<FileOutput> output;
+    Compression compression = Compression::automatic;
     hdf::Id file;
     hdf::Id pages;
     ImageTables tables;
     std::atomic<uint64_t> next_chunk = 0;
     uint64_t extent = 0;                       // in chunks
-    std::atomic<uint64_t> unsynced = 0;        // bytes stored since writing to the disk was last begun
     std::vector<std::vector<Checksum>> hashes; // in a chain: one a page
     bool in_chain = false;
     bool has_device_state = false;
@@ -42,6 +43,8 @@ struct ImageWriter::State {
         if (error) return tl::unexpected<Error>(*error);
         Status status = step();
         if (!status) {
+            // The library only knows that writing failed.
+            if (auto written = output->state(); !written) status = written;
             status.error().message =
                 fmt::format("cannot write {}: {}", path.string(), status.error().message);
             if (status.error().kind == ErrorKind::no_space)

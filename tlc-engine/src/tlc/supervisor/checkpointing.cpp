@@ -38,8 +38,13 @@ void Supervisor::start_checkpoint() {
 }
 
 Status Supervisor::start_engine() {
-    std::vector<std::string> arguments{"serve", "--qmp", life_->vm().engine_socket().string(), "--buffer",
-                                       fmt::format("{}", buffer_bytes_ >> 20)};
+    std::vector<std::string> arguments{"serve",
+                                       "--qmp",
+                                       life_->vm().engine_socket().string(),
+                                       "--buffer",
+                                       fmt::format("{}", buffer_bytes_ >> 20),
+                                       "--compress",
+                                       site_.config.job.compress};
     if (site_.userfaultfd_device >= 0)
         arguments.insert(arguments.end(), {"--userfaultfd", machine_userfaultfd});
     TLC_TRY_ASSIGN(engine,
