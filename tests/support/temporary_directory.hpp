@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A directory under TMPDIR that is removed with all it holds at the end of the test.
+// A directory under TMPDIR, or where it is said, that is removed with all it holds at the end of the test.
 #pragma once
 
 #include <cstdlib>
@@ -11,8 +11,8 @@ namespace tlc::test {
 
 class TemporaryDirectory {
   public:
-    TemporaryDirectory() {
-        std::string name = (std::filesystem::temp_directory_path() / "tlc-test.XXXXXX").string();
+    explicit TemporaryDirectory(const std::filesystem::path& where = std::filesystem::temp_directory_path()) {
+        std::string name = (where / "tlc-test.XXXXXX").string();
         if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp " + name);
         path_ = name;
     }

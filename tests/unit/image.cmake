@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 tlc_unit_test(NAME image_round_trip SOURCES image_round_trip_test.cpp DEPENDS tlc_image)
 tlc_unit_test(NAME image_compression SOURCES image_compression_test.cpp DEPENDS tlc_image)
+tlc_unit_test(NAME image_file_output SOURCES image_file_output_test.cpp DEPENDS tlc_image)
 tlc_unit_test(NAME image_chain SOURCES image_chain_test.cpp DEPENDS tlc_image)
 tlc_unit_test(NAME image_damage SOURCES image_damage_test.cpp DEPENDS tlc_image)
 
