@@ -11,7 +11,8 @@ namespace tlc {
 
 namespace {
 constexpr size_t sweep_bytes = size_t{8} << 20;
-}
+constexpr size_t fetched_first = size_t{16} << 20;
+} // namespace
 
 Result<std::unique_ptr<SlotPool>> SlotPool::create(uint32_t count, size_t slot_bytes) {
     const size_t bytes = count * slot_bytes;
@@ -40,18 +41,22 @@ void SlotPool::fetch() {
 #ifdef MADV_POPULATE_WRITE
     constexpr size_t step = size_t{2} << 20;
     const size_t end = slots_.size() * slot_bytes_;
-    for (size_t at = 0; at < end && !ending_; at += step)
-        if (::madvise(memory_ + at, std::min(step, end - at), MADV_POPULATE_WRITE) != 0) return;
+    const auto populate = [&](size_t from, size_t to) {
+        for (size_t at = from; at < to && !ending_; at += step)
+            if (::madvise(memory_ + at, std::min(step, to - at), MADV_POPULATE_WRITE) != 0) return;
+    };
+    const size_t first = std::min(end, fetched_first);
+    populate(0, first);
+    enough_.count_down();
+    populate(first, end);
+#else
+    enough_.count_down();
 #endif
-}
-
-void SlotPool::wait_for_memory() {
-    if (fetching_.joinable()) fetching_.join();
 }
 
 SlotPool::~SlotPool() {
     ending_ = true;
-    wait_for_memory();
+    fetching_.join();
     ::munmap(memory_, slots_.size() * slot_bytes_);
 }
 

@@ -19,6 +19,7 @@ constexpr size_t window_bytes = size_t{1} << 20;
 // A disk that takes longer for a window is not waited for.
 constexpr auto patience = std::chrono::milliseconds(3);
 constexpr uint64_t write_back_step = uint64_t{8} << 20;
+constexpr size_t late_most = size_t{4} << 20;
 constexpr uint64_t far_behind = 3 * write_back_step;
 
 // Returns 0 or an errno.
@@ -39,13 +40,16 @@ Result<std::unique_ptr<FileOutput>> FileOutput::create(int fd) {
     void* memory = ::mmap(nullptr, window_count * window_bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return fail_errno(errno, "cannot allocate a buffer for writing");
-    Fd direct(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+    const auto name = fmt::format("/proc/self/fd/{}", fd);
+    Fd direct(::open(name.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+    Fd background(::open(name.c_str(), O_WRONLY | O_CLOEXEC));
     return std::unique_ptr<FileOutput>(
-        new FileOutput(fd, std::move(direct), static_cast<std::byte*>(memory)));
+        new FileOutput(fd, std::move(direct), std::move(background), static_cast<std::byte*>(memory)));
 }
 
-FileOutput::FileOutput(int fd, Fd direct, std::byte* memory)
-    : fd_(fd), direct_(std::move(direct)), memory_(memory), direct_works_(static_cast<bool>(direct_)) {
+FileOutput::FileOutput(int fd, Fd direct, Fd background, std::byte* memory)
+    : fd_(fd), direct_(std::move(direct)), background_(std::move(background)), memory_(memory),
+      direct_works_(static_cast<bool>(direct_)) {
     for (size_t i = 0; i < window_count; ++i) {
         windows_[i].data = memory + i * window_bytes;
         if (i != current_) free_.push_back(i);
@@ -87,8 +91,7 @@ Status FileOutput::write(uint64_t offset, std::span<const std::byte> data) {
     // What lies before the current window is in the file, or on its way there.
     if (const uint64_t start = windows_[current_].start; offset < start) {
         const auto part = data.first(std::min<uint64_t>(data.size(), start - offset));
-        TLC_TRY(wait_until_idle());
-        TLC_TRY(check(put(fd_, part, offset)));
+        TLC_TRY(write_before(offset, part));
         offset += part.size();
         data = data.subspan(part.size());
         if (data.empty()) return {};
@@ -128,6 +131,7 @@ Status FileOutput::pass_on() {
         refused_ = direct_works_.load();
         TLC_TRY(into_cache(windows_[current_], window_bytes));
         cache_end_ = end_;
+        const std::lock_guard lock(mutex_);
         if ((in_cache_ += window_bytes) >= write_back_step) changed_.notify_all();
     }
     windows_[current_].start = end_;
@@ -153,7 +157,32 @@ Status FileOutput::into_cache(const Window& window, size_t length) {
     return check(put(fd_, {window.data, length}, window.start));
 }
 
-// A page in the cache must not be changed while a window over it is on its way past the cache.
+// A page in the cache must not be changed while a window over it is on its way past the cache. That may take
+// long on a disk that is busy, and somebody waits for us.
+Status FileOutput::write_before(uint64_t offset, std::span<const std::byte> data) {
+    if (idle()) {
+        TLC_TRY(write_late());
+        return check(put(fd_, data, offset));
+    }
+    late_.push_back({offset, {data.begin(), data.end()}});
+    if ((late_bytes_ += data.size()) < late_most) return {};
+    TLC_TRY(wait_until_idle());
+    return write_late();
+}
+
+Status FileOutput::write_late() {
+    for (const Late& late : late_)
+        TLC_TRY(check(put(fd_, late.data, late.offset)));
+    late_.clear();
+    late_bytes_ = 0;
+    return {};
+}
+
+bool FileOutput::idle() {
+    const std::lock_guard lock(mutex_);
+    return queue_.empty();
+}
+
 Status FileOutput::wait_until_idle() {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return queue_.empty(); });
@@ -172,6 +201,7 @@ Status FileOutput::read(uint64_t offset, std::span<std::byte> data) {
 Status FileOutput::drain() {
     if (discarding_) return {};
     TLC_TRY(wait_until_idle());
+    TLC_TRY(write_late());
     const Window& window = windows_[current_];
     return end_ > window.start ? into_cache(window, end_ - window.start) : Status{};
 }
@@ -213,7 +243,7 @@ void FileOutput::write_back() {
     const uint64_t bytes = in_cache_;
     const auto began = Clock::now();
     // Where that cannot be asked for the disk begins when the kernel says so.
-    if (::sync_file_range(fd_, 0, static_cast<off_t>(cache_end_.load()),
+    if (::sync_file_range(background_.get(), 0, static_cast<off_t>(cache_end_.load()),
                           SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) ==
         0) {
         const std::chrono::duration<double, std::nano> took = Clock::now() - began;

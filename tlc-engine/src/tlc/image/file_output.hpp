@@ -21,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <thread>
+#include <vector>
 
 namespace tlc {
 
@@ -50,13 +51,20 @@ class FileOutput {
         std::byte* data = nullptr;
         uint64_t start = 0; // in the file, a multiple of the window's size
     };
+    struct Late { // what is to be written when no window is on its way
+        uint64_t offset = 0;
+        std::vector<std::byte> data;
+    };
     static constexpr size_t window_count = 3;
 
-    FileOutput(int fd, Fd direct, std::byte* memory);
+    FileOutput(int fd, Fd direct, Fd background, std::byte* memory);
     Status append(std::span<const std::byte> data);
     Status pass_on(); // the current window, which is full
     std::optional<size_t> next_window();
     Status into_cache(const Window& window, size_t length);
+    Status write_before(uint64_t offset, std::span<const std::byte> data);
+    Status write_late();
+    bool idle();
     Status wait_until_idle();
     Status check(int error_number);
 
@@ -66,11 +74,14 @@ class FileOutput {
 
     const int fd_;
     Fd direct_;
+    Fd background_; // an error that it is told of is told to fsync of fd_ all the same
     std::byte* const memory_;
     std::array<Window, window_count> windows_;
     size_t current_ = 0;
     uint64_t end_ = 0; // in the current window, or its end
     bool discarding_ = false;
+    std::vector<Late> late_;
+    size_t late_bytes_ = 0;
     std::atomic<bool> direct_works_;
     std::atomic<bool> refused_ = false;   // the last window found no place in the queue
     std::atomic<uint64_t> in_cache_ = 0;  // bytes put there that the disk has not begun with
