@@ -56,6 +56,7 @@ std::vector<Message> one_of_each() {
             Synced{7, 40, 50},
             Release{},
             Released{60},
+            Filled{},
             ErrorMessage{"device 'vfio' blocks; gr\xc3\xbc\xc3\x9f"}};
 }
 
@@ -90,7 +91,7 @@ TEST(ChannelMessages, RoundTripOfEveryType) {
 
 TEST(ChannelMessages, LayoutIsTheWrittenOne) {
     const auto frame = *encode(Paused{0x0102, 3, 4, true});
-    const unsigned char expected[] = {'T', 'L', 'C', '1', 3, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0,
+    const unsigned char expected[] = {'T', 'L', 'C', '1', 4, 0, 3, 0, 32, 0, 0, 0, 0, 0, 0, 0,
                                       2,   1,   0,   0,   0, 0, 0, 0, 3,  0, 0, 0, 0, 0, 0, 0,
                                       4,   0,   0,   0,   0, 0, 0, 0, 1,  0, 0, 0, 0, 0, 0, 0};
     ASSERT_EQ(frame.size(), sizeof expected);
@@ -133,6 +134,7 @@ TEST(ChannelMessages, NumbersAreTheWrittenOnes) {
         {Synced{1, 2, 3}, 16, 24, 0, "SYNCED"},
         {Release{}, 17, 0, 0, "RELEASE"},
         {Released{1}, 18, 8, 0, "RELEASED"},
+        {Filled{}, 19, 0, 0, "FILLED"},
     };
     EXPECT_EQ(cases.size(), std::variant_size_v<Message>);
     for (const Case& c : cases) {

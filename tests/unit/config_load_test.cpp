@@ -63,6 +63,7 @@ overhead = "300M"
 keep = 5
 buffer = "128M"
 compress = "never"
+restore_rate = "3M"
 stage_limit = 2097152
 work_disk = "1G"
 [log]
@@ -77,6 +78,7 @@ level = "warning"
     EXPECT_EQ(config->job.keep, 5u);
     EXPECT_EQ(config->job.buffer_bytes, uint64_t{128} << 20);
     EXPECT_EQ(config->job.compress, "never");
+    EXPECT_EQ(config->job.restore_rate_bytes, uint64_t{3} << 20);
     EXPECT_EQ(config->job.stage_limit_bytes, uint64_t{2} << 20);
     EXPECT_EQ(config->log_level, tlc::log::Level::warning);
     const auto text = tlc::describe(*config);

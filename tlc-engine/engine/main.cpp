@@ -34,7 +34,8 @@ struct Arguments {
     std::string capture = "auto";
     std::string compress = "auto";
     std::string qmp;
-    std::string from;
+    LoadRequest load;
+    uint64_t prefetch_mib = 0;
     bool json = false;
 };
 
@@ -65,6 +66,17 @@ void add_saver_options(CLI::App& command, Arguments& arguments) {
                      "capture by log: write the older copy of a page copied again in the pause, too");
 }
 
+int load(Arguments& arguments) {
+    arguments.load.qmp_socket = arguments.qmp;
+    arguments.load.prefetch_bytes_per_second = arguments.prefetch_mib << 20;
+    const auto running = [&](const LoadReport& report) {
+        if (!arguments.json) return;
+        fmt::print("{}\n", as_line({{"running", true}, {"running_ms", report.running_ms}}));
+        std::fflush(stdout);
+    };
+    return tell(load_checkpoint(arguments.load, running), arguments.json);
+}
+
 int run(int argc, char** argv) {
     Arguments arguments;
     CLI::App app{"Checkpoints a running QEMU (with the tlc patches) and restores it.", "tlc-engine"};
@@ -92,17 +104,30 @@ int run(int argc, char** argv) {
     load_command->add_option("--qmp", arguments.qmp, "QEMU's monitor socket")
         ->required()
         ->type_name("SOCKET");
-    load_command->add_option("--from", arguments.from, "directory of the checkpoint")
+    load_command->add_option("--from", arguments.load.from, "directory of the checkpoint")
         ->required()
         ->type_name("DIR");
-    load_command->add_flag("--json", arguments.json, "print one JSON object");
+    load_command
+        ->add_option("--userfaultfd", arguments.load.userfaultfd_device,
+                     "device QEMU opens where userfaultfd(2) is not allowed")
+        ->type_name("PATH");
+    load_command->add_flag("!--eager", arguments.load.lazy, "load all memory before the VM runs");
+    load_command
+        ->add_option("--prefetch-rate", arguments.prefetch_mib,
+                     "most that is read a second of what the VM does not wait for (0: as fast as it can be)")
+        ->type_name("MiB")
+        ->check(CLI::Range(0, 1 << 20));
+    load_command->add_flag(
+        "--json", arguments.json,
+        "print a JSON object; before it {\"running\": true} when the VM runs and memory is "
+        "still to come");
 
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::usage);
     }
-    if (load_command->parsed()) return tell(load_checkpoint(arguments.qmp, arguments.from), arguments.json);
+    if (load_command->parsed()) return load(arguments);
     const auto choice = parse_capture_choice(arguments.capture);
     if (!choice) return tell(choice.error(), arguments.json);
     arguments.saver.capture = *choice;

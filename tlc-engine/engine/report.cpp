@@ -38,7 +38,11 @@ nlohmann::json as_json(const SaveReport& r) {
 }
 
 nlohmann::json as_json(const LoadReport& r) {
-    return {{"latency_ms", r.latency_ms}, {"ram_bytes", r.ram_bytes}, {"pages_loaded", r.pages_loaded}};
+    nlohmann::json object{
+        {"running_ms", r.running_ms}, {"latency_ms", r.latency_ms},     {"lazy", r.lazy},
+        {"ram_bytes", r.ram_bytes},   {"pages_loaded", r.pages_loaded}, {"faults", r.faults}};
+    if (!r.fallback.empty()) object["fallback"] = r.fallback;
+    return object;
 }
 
 nlohmann::json error_as_json(const Error& error) {
@@ -59,7 +63,10 @@ void print_for_people(const SaveReport& r) {
 }
 
 void print_for_people(const LoadReport& r) {
-    fmt::print("restored {} ({} pages) in {:.0f} ms\n", size_text(r.ram_bytes), r.pages_loaded, r.latency_ms);
+    fmt::print("running  after {:.0f} ms\n", r.running_ms);
+    fmt::print("restored {} ({} pages) in {:.0f} ms", size_text(r.ram_bytes), r.pages_loaded, r.latency_ms);
+    if (r.lazy) fmt::print("; the VM waited {} times for a page", r.faults);
+    fmt::print("\n");
 }
 
 } // namespace tlc

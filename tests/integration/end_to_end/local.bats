@@ -151,6 +151,30 @@ given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
   one_life out 160
 }
 
+loader_of() { pgrep -P "$1" -f 'tlc-engine load'; }
+
+@test "a restored VM loses the engine that brings its memory: restored again, its output whole" {
+  cp "$TLC_CONFIG" slow.toml
+  sed -i 's/^\[job\]/[job]\nrestore_rate = "1M"/' slow.toml
+  grep -q restore_rate slow.toml || printf '[job]\nrestore_rate = "1M"\n' >>slow.toml
+  "$bin/tlc-run" --config slow.toml --checkpoint=5s --job-memory=900M -- ./job.sh 60 0.5 7 >out 2>err 3>&- &
+  run_pid=$!
+  until_true 60 has_taken 1
+  kill -9 "$(qemu_of "$run_pid")"
+  until_true 20 loader_of "$run_pid"
+  local lines
+  lines=$(wc -l <out)
+  more_lines() { [ "$(wc -l <out)" -gt $((lines + 1)) ]; }
+  until_true 30 more_lines
+  # The VM goes on while its memory is still to come.
+  kill -9 "$(loader_of "$run_pid")"
+  finished
+  [ "$code" = 7 ]
+  one_life out 60
+  grep -q 'lost the rest of its memory' "$(job_directory)/tlc.log"
+  [ "$(grep -c 'restored checkpoint=' "$(job_directory)/tlc.log")" -ge 2 ]
+}
+
 @test "clear refusals: intervals, images, directories, memory, unknown jobs" {
   refused() { # refused CODE TEXT COMMAND...
     local code=$1 text=$2

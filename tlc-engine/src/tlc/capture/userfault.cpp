@@ -13,7 +13,7 @@ namespace tlc::userfault {
 
 namespace {
 tl::unexpected<Error> failed(int error_number, const char* step) {
-    if (error_number == ESRCH) return fail("QEMU has ended while its memory was captured");
+    if (error_number == ESRCH) return fail("QEMU has ended meanwhile");
     return fail_errno(error_number, step);
 }
 
@@ -85,6 +85,29 @@ Result<bool> unregister_range(int fd, uint64_t address, uint64_t length) {
     if (::ioctl(fd, UFFDIO_UNREGISTER, &range) == 0) return true;
     if (errno == ENOMEM) return false;
     return failed(errno, "cannot unregister memory");
+}
+
+Status fill(int fd, uint64_t address, std::span<const std::byte> data) {
+    uint64_t done = 0;
+    while (done < data.size()) {
+        uffdio_copy request{};
+        request.dst = address + done;
+        request.src = reinterpret_cast<uintptr_t>(data.data() + done);
+        request.len = data.size() - done;
+        if (::ioctl(fd, UFFDIO_COPY, &request) == 0) return {};
+        const int why = errno;
+        // QEMU's mappings are being changed: what was copied counts, the rest is tried again.
+        if (request.copy > 0) done += static_cast<uint64_t>(request.copy);
+        if (why == EEXIST) return fail("memory at {:#x} was written before it was restored", address + done);
+        if (why != EAGAIN && why != EINTR) return failed(why, "cannot put pages into memory");
+    }
+    return {};
+}
+
+Status wake(int fd, uint64_t address, uint64_t length) {
+    uffdio_range range{address, length};
+    if (::ioctl(fd, UFFDIO_WAKE, &range) < 0) return failed(errno, "cannot wake a waiting thread");
+    return {};
 }
 
 Status fill_zero(int fd, uint64_t address, uint64_t length, uint64_t page_size) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The userfaultfd operations the capture needs, on a descriptor of another process' memory. Stateless and
-// thread-safe. Addresses are QEMU's, lengths bytes and multiples of the page size.
+// The userfaultfd operations that capture and restore need, on a descriptor of another process' memory.
+// Stateless and thread-safe. Addresses are QEMU's, lengths bytes and multiples of the page size.
 #pragma once
 
 #include <tlc/base/result.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 
 namespace tlc::userfault {
 
@@ -32,6 +34,12 @@ Status lift(int fd, uint64_t address, uint64_t length);
 Status register_range(int fd, uint64_t address, uint64_t length);
 // No longer for either, and wakes whoever waits in it. False when that would make too many mappings.
 Result<bool> unregister_range(int fd, uint64_t address, uint64_t length);
+
+// Puts pages where none are and wakes whoever waits for them. `data` is whole pages of 4096 bytes. A page
+// that is there already is an error: it was never to be.
+Status fill(int fd, uint64_t address, std::span<const std::byte> data);
+// Wakes whoever waits in a range; those who still find no page come again.
+Status wake(int fd, uint64_t address, uint64_t length);
 
 // Maps zero pages from address on, at most length, up to the first page that is there, and wakes whoever
 // waits in the page at address.

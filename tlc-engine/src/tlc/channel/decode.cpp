@@ -27,6 +27,7 @@ std::optional<Limits> payload_limits(MessageType type) {
     case MessageType::loaded:
     case MessageType::arm:
     case MessageType::release:
+    case MessageType::filled:
         return Limits{0, 0};
     case MessageType::paused:
         return Limits{32, 32};

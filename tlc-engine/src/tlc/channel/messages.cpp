@@ -42,6 +42,8 @@ std::string_view message_name(MessageType type) {
         return "RELEASE";
     case MessageType::released:
         return "RELEASED";
+    case MessageType::filled:
+        return "FILLED";
     }
     return "unknown";
 }
@@ -185,6 +187,7 @@ Status put(wire::Writer&, const Resume&) { return {}; }
 Status put(wire::Writer&, const Loaded&) { return {}; }
 Status put(wire::Writer&, const Arm&) { return {}; }
 Status put(wire::Writer&, const Release&) { return {}; }
+Status put(wire::Writer&, const Filled&) { return {}; }
 
 } // namespace
 

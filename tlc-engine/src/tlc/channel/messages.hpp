@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The messages between QEMU and the engine, version 3. A frame is a header of 16 bytes and a payload, all
+// The messages between QEMU and the engine, version 4. A frame is a header of 16 bytes and a payload, all
 // integers little endian. encode and decode are pure functions: no I/O, no state, thread-safe. decode checks
 // every length, count and string before use and refuses what it does not know; lengths are bytes.
 #pragma once
@@ -18,7 +18,7 @@
 namespace tlc {
 
 inline constexpr uint32_t frame_magic = 0x31434c54; // "TLC1"
-inline constexpr uint16_t frame_version = 3;
+inline constexpr uint16_t frame_version = 4;
 inline constexpr size_t frame_header_size = 16;
 inline constexpr uint32_t max_blocks = 256;
 inline constexpr size_t max_error_text = 4096;
@@ -45,6 +45,7 @@ enum class MessageType : uint16_t {
     synced = 16,
     release = 17,
     released = 18,
+    filled = 19,
 };
 std::string_view message_name(MessageType type); // "PAUSED"
 
@@ -123,7 +124,8 @@ struct Loaded {
     static constexpr MessageType type = MessageType::loaded;
     bool operator==(const Loaded&) const = default;
 };
-// "Make the userfaultfd": once, before PAUSE. Nothing is protected by it.
+// "Make the userfaultfd": once, before PAUSE; nothing is protected by it. In a load: after READY and before
+// LOAD_DEVICES; whoever touches a page that is not there waits.
 struct Arm {
     static constexpr MessageType type = MessageType::arm;
     bool operator==(const Arm&) const = default;
@@ -169,6 +171,11 @@ struct Released {
     uint64_t released_ns = 0; // CLOCK_MONOTONIC
     bool operator==(const Released&) const = default;
 };
+// "Every page is in", of a load with ARM.
+struct Filled {
+    static constexpr MessageType type = MessageType::filled;
+    bool operator==(const Filled&) const = default;
+};
 // The peer has backed out. Text is UTF-8 without control characters.
 struct ErrorMessage {
     static constexpr MessageType type = MessageType::error;
@@ -176,8 +183,9 @@ struct ErrorMessage {
     bool operator==(const ErrorMessage&) const = default;
 };
 
-using Message = std::variant<Hello, Pause, Paused, Resume, Resumed, LoadBegin, Ready, LoadDevices, Loaded,
-                             Arm, Armed, Track, Tracked, Sync, Synced, Release, Released, ErrorMessage>;
+using Message =
+    std::variant<Hello, Pause, Paused, Resume, Resumed, LoadBegin, Ready, LoadDevices, Loaded, Arm, Armed,
+                 Track, Tracked, Sync, Synced, Release, Released, Filled, ErrorMessage>;
 
 MessageType message_type(const Message& message);
 // How many descriptors a message of this type carries, never more and never less.

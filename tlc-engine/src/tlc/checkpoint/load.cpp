@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
+#include <tlc/base/log.hpp>
 #include <tlc/catalog/manifest.hpp>
 #include <tlc/checkpoint/load.hpp>
+#include <tlc/checkpoint/memory_filler.hpp>
 #include <tlc/checkpoint/memory_loader.hpp>
 #include <tlc/checkpoint/progress.hpp>
 #include <tlc/checkpoint/session.hpp>
@@ -16,6 +18,11 @@ namespace {
 
 constexpr auto discard_limit = std::chrono::seconds(60);
 constexpr auto device_limit = std::chrono::seconds(60);
+constexpr auto answer_limit = std::chrono::seconds(15);
+// QEMU may be busy, and nothing is gained by giving up.
+constexpr auto hang_up_limit = std::chrono::hours(1);
+
+using Clock = std::chrono::steady_clock;
 
 Result<ImageReader> open_image(const std::filesystem::path& from) {
     const auto manifest = read_manifest(from);
@@ -67,45 +74,148 @@ Result<Fd> as_memfd(std::span<const std::byte> bytes) {
     return fd;
 }
 
-} // namespace
+// One attempt, in one session with QEMU.
+class Load {
+  public:
+    Load(const LoadRequest& request, const ImageReader& image, LoadReport& report, Clock::time_point began)
+        : request_(request), image_(image), report_(report), began_(began) {}
 
-Result<LoadReport> load_checkpoint(const std::filesystem::path& qmp_socket,
-                                   const std::filesystem::path& from) {
-    const auto began = std::chrono::steady_clock::now();
-    TLC_TRY_ASSIGN(image, open_image(from));
-    TLC_TRY_ASSIGN(session, open_session(qmp_socket, ChannelMode::load, {}));
-    TLC_TRY(check_machine(image, session.machine));
-
-    LoadBegin begin;
-    LoadReport report;
-    for (const auto& block : image.blocks()) {
-        begin.blocks.push_back({block.id, block.length});
-        report.ram_bytes += block.length;
+    Status begin();
+    // Nothing: the VM may run before its memory is in. Otherwise why not; `over`: QEMU has ended the session.
+    Result<std::optional<std::string>> arm(bool& over);
+    Status fill_before();
+    Status run();
+    Status fill_after(const std::function<void(const LoadReport&)>& running);
+    // A page that could not be had is the reason for whatever failed later.
+    Status why(Status status) const {
+        if (status || !filler_) return status;
+        auto filler = filler_->state();
+        return filler ? status : filler;
     }
-    TLC_TRY(session.channel.send(begin, discard_limit));
-    TLC_TRY_ASSIGN(ready, session.channel.expect<Ready>(discard_limit));
-    std::vector<uint64_t> addresses;
-    for (const auto& block : image.blocks()) {
+
+  private:
+    double elapsed_ms() const {
+        return std::chrono::duration<double, std::milli>(Clock::now() - began_).count();
+    }
+
+    const LoadRequest& request_;
+    const ImageReader& image_;
+    LoadReport& report_;
+    const Clock::time_point began_;
+    std::optional<EngineSession> session_;
+    std::vector<MemoryPlace> places_;
+    // Ends before the channel, which QEMU takes for the end of a load that has failed.
+    std::unique_ptr<MemoryFiller> filler_;
+};
+
+Status Load::begin() {
+    TLC_TRY_ASSIGN(opened, open_session(request_.qmp_socket, ChannelMode::load, request_.userfaultfd_device));
+    session_.emplace(std::move(opened));
+    TLC_TRY(check_machine(image_, session_->machine));
+    LoadBegin begin;
+    report_.ram_bytes = 0;
+    for (const auto& block : image_.blocks()) {
+        begin.blocks.push_back({block.id, block.length});
+        report_.ram_bytes += block.length;
+    }
+    TLC_TRY(session_->channel.send(begin, discard_limit));
+    TLC_TRY_ASSIGN(ready, session_->channel.expect<Ready>(discard_limit));
+    for (const auto& block : image_.blocks()) {
         const auto* place = find_block(ready.message, block.id);
         if (place == nullptr || place->used_length != block.length)
             return fail("QEMU did not make memory block \"{}\" ready", block.id);
-        addresses.push_back(place->host_address);
+        places_.push_back({place->host_address, false});
     }
+    return {};
+}
 
+Result<std::optional<std::string>> Load::arm(bool& over) {
+    for (const auto& block : session_->machine.blocks)
+        if (block.protectable && !block.missing_faults)
+            return fmt::format("memory block \"{}\" is backed by a file system of huge pages", block.id);
+    TLC_TRY(session_->channel.send(Arm{}, answer_limit));
+    auto armed = session_->channel.expect<Armed>(answer_limit);
+    over = !armed;
+    if (!armed) return std::move(armed).error().message;
+    for (size_t i = 0; i < places_.size(); ++i)
+        places_[i].watched = find_block(session_->machine, image_.blocks()[i].id)->protectable;
+    FillOptions options;
+    options.peer_fd = session_->channel.fd();
+    options.bytes_per_second = request_.prefetch_bytes_per_second;
+    TLC_TRY_ASSIGN(filler, MemoryFiller::start(image_, std::move(armed->descriptors[0]), places_, options));
+    filler_ = std::move(filler);
+    report_.lazy = true;
+    return std::nullopt;
+}
+
+// What is not watched: ROM and the like, or everything.
+Status Load::fill_before() {
     std::atomic<uint64_t> pages{0};
-    {
-        const Progress progress("restoring", image.used_bytes(), [&] { return pages * image_page_size; });
-        TLC_TRY(write_memory(session.channel.peer_pid(), image, addresses, pages));
-    }
-    TLC_TRY_ASSIGN(devices, as_memfd(image.device_state()));
+    std::optional<Progress> progress;
+    if (!filler_) progress.emplace("restoring", image_.used_bytes(), [&] { return pages * image_page_size; });
+    TLC_TRY(write_memory(session_->channel.peer_pid(), image_, places_, pages));
+    report_.pages_loaded += pages;
+    return {};
+}
+
+Status Load::run() {
+    Channel& channel = session_->channel;
+    TLC_TRY_ASSIGN(devices, as_memfd(image_.device_state()));
     const int descriptors[] = {devices.get()};
-    TLC_TRY(session.channel.send(LoadDevices{image.device_state().size()}, device_limit, descriptors));
-    TLC_TRY(session.channel.expect<Loaded>(device_limit));
-    TLC_TRY(session.channel.send(Resume{}, device_limit));
-    TLC_TRY(session.channel.expect<Resumed>(device_limit));
-    report.pages_loaded = pages;
-    report.latency_ms =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - began).count();
+    TLC_TRY(channel.send(LoadDevices{image_.device_state().size()}, device_limit, descriptors));
+    TLC_TRY(channel.expect<Loaded>(device_limit));
+    TLC_TRY(channel.send(Resume{}, device_limit));
+    TLC_TRY(channel.expect<Resumed>(device_limit));
+    report_.running_ms = report_.latency_ms = elapsed_ms();
+    return {};
+}
+
+Status Load::fill_after(const std::function<void(const LoadReport&)>& running) {
+    if (!filler_) return {};
+    if (running) running(report_);
+    filler_->fetch_all();
+    Status filled;
+    {
+        const Progress progress("restoring", filler_->bytes_total(), [&] { return filler_->bytes_done(); });
+        filled = filler_->wait();
+    }
+    report_.pages_loaded += filler_->pages();
+    report_.faults = filler_->faults();
+    if (!filled) {
+        session_->channel.abort(filled.error().message);
+        return filled;
+    }
+    TLC_TRY(session_->channel.send(Filled{}, answer_limit));
+    TLC_TRY(filler_->wait_for_hang_up(hang_up_limit));
+    report_.latency_ms = elapsed_ms();
+    return {};
+}
+
+} // namespace
+
+Result<LoadReport> load_checkpoint(const LoadRequest& request,
+                                   const std::function<void(const LoadReport&)>& running) {
+    const auto began = Clock::now();
+    TLC_TRY_ASSIGN(image, open_image(request.from));
+    LoadReport report;
+    std::optional<Load> load;
+    load.emplace(request, image, report, began);
+    TLC_TRY(load->begin());
+    if (request.lazy) {
+        bool over = false;
+        TLC_TRY_ASSIGN(why_not, load->arm(over));
+        if (why_not) {
+            report.fallback = *why_not;
+            log::warning("the VM runs when all its memory is loaded, not before: {}", report.fallback);
+        }
+        if (over) {
+            load.emplace(request, image, report, began);
+            TLC_TRY(load->begin());
+        }
+    }
+    TLC_TRY(load->why(load->fill_before()));
+    TLC_TRY(load->why(load->run()));
+    TLC_TRY(load->fill_after(running));
     return report;
 }
 

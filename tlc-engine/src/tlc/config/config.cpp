@@ -108,6 +108,8 @@ std::string describe(const SiteConfig& config) {
     text += fmt::format("\n[job]\nkeep = {}\n", config.job.keep);
     if (config.job.buffer_bytes > 0)
         text += fmt::format("buffer = {}\n", size_value(config.job.buffer_bytes));
+    if (config.job.restore_rate_bytes > 0)
+        text += fmt::format("restore_rate = {}\n", size_value(config.job.restore_rate_bytes));
     text += fmt::format("compress = \"{}\"\nstage_limit = {}\nwork_disk = {}\n", config.job.compress,
                         size_value(config.job.stage_limit_bytes), size_value(config.job.work_disk_bytes));
     return text + fmt::format("\n[log]\nlevel = \"{}\"\n", level_name(config.log_level));

@@ -40,8 +40,9 @@ struct SiteConfig {
 
     struct Job {
         unsigned keep = 2;
-        uint64_t buffer_bytes = 0;     // 0: 1/16 of the VM's memory, at least 64 MiB
-        std::string compress = "auto"; // or "always", "never"
+        uint64_t buffer_bytes = 0;       // 0: 1/16 of the VM's memory, at least 64 MiB
+        std::string compress = "auto";   // or "always", "never"
+        uint64_t restore_rate_bytes = 0; // a second, of what no VM waits for; 0: no limit
         uint64_t stage_limit_bytes = uint64_t{1} << 30;
         uint64_t work_disk_bytes = uint64_t{4} << 30;
     } job;

@@ -30,6 +30,7 @@ void take_all(TomlFile& file, SiteConfig& config) {
     constexpr std::array compress = {"auto", "always", "never"};
     if (const auto choice = file.take_choice("job.compress", {compress[0], compress[1], compress[2]}))
         config.job.compress = compress[*choice];
+    file.take_size("job.restore_rate", config.job.restore_rate_bytes, mebibyte);
     file.take_size("job.stage_limit", config.job.stage_limit_bytes, mebibyte);
     file.take_size("job.work_disk", config.job.work_disk_bytes, 64 * mebibyte);
 

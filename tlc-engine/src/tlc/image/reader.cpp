@@ -26,7 +26,9 @@ const ImageCounters& ImageReader::counters() const { return state_->tables.count
 const std::vector<ImageBlock>& ImageReader::blocks() const { return state_->tables.blocks; }
 std::span<const std::byte> ImageReader::device_state() const { return state_->device_state; }
 const std::string& ImageReader::digest() const { return state_->digest; }
-uint64_t ImageReader::chunk_count() const { return state_->tables.chunks.size(); }
+uint64_t ImageReader::chunk_count(uint32_t file) const {
+    return file < state_->owners.size() ? state_->owners[file].size() / image_chunk_pages : 0;
+}
 uint64_t ImageReader::used_bytes() const { return state_->used_chunks * image_chunk_size; }
 std::span<const ImageOlderFile> ImageReader::older_files() const { return state_->tables.older; }
 
@@ -82,11 +84,20 @@ ImageChunkPages ImageReader::chunk_pages(const ImageChunk& chunk) const {
     return pages;
 }
 
-Status ImageReader::for_each_chunk(unsigned threads, const ImageChunkVisitor& visit) const {
+std::vector<ImageChunk> ImageReader::needed_chunks() const {
     std::vector<ImageChunk> chunks;
     for (uint32_t file = 0; file < state_->owners.size(); ++file)
-        for (uint64_t n = 0; n < state_->owners[file].size() / image_chunk_pages; ++n)
+        for (uint64_t n = 0; n < chunk_count(file); ++n)
             if (file == 0 || state_->is_used(file, n)) chunks.push_back({file, n});
+    return chunks;
+}
+
+Status ImageReader::for_each_chunk(unsigned threads, const ImageChunkVisitor& visit) const {
+    return for_each_of(needed_chunks(), threads, visit);
+}
+
+Status ImageReader::for_each_of(const std::vector<ImageChunk>& chunks, unsigned threads,
+                                const ImageChunkVisitor& visit) const {
     std::atomic<uint64_t> next = 0;
     std::atomic<bool> stop = false;
     std::mutex mutex;

@@ -54,16 +54,21 @@ class ImageReader {
     const std::string& digest() const;
 
     std::span<const ImageOlderFile> older_files() const;
-    uint64_t chunk_count() const; // of the image's own file
+    // Of the image's own file, 0, or of its n-th older one; not all of an older one's are needed.
+    uint64_t chunk_count(uint32_t file = 0) const;
     // What for_each_chunk goes over, older files included.
     uint64_t used_bytes() const;
     // Reads, checks and decompresses a chunk into `out` (image_chunk_size bytes).
     Status read_chunk(const ImageChunk& chunk, std::span<std::byte> out) const;
     // The pages that the slots of a chunk hold.
     ImageChunkPages chunk_pages(const ImageChunk& chunk) const;
+    // Every chunk of the image's own file and those of older ones that it needs, in file order.
+    std::vector<ImageChunk> needed_chunks() const;
     // Every chunk of the image and those of older files that it needs, in file order, by `threads` threads at
     // once (at least one). Returns the first error.
     Status for_each_chunk(unsigned threads, const ImageChunkVisitor& visit) const;
+    Status for_each_of(const std::vector<ImageChunk>& chunks, unsigned threads,
+                       const ImageChunkVisitor& visit) const;
 
   private:
     struct State;

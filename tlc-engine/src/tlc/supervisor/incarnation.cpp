@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
-#include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/incarnation.hpp>
 
@@ -117,12 +116,18 @@ Result<std::unique_ptr<Incarnation>> Incarnation::restore(const JobSite& site, u
     LiveGuard guard(site.disk, live);
     std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, manifest.vm));
     TLC_TRY(life->start(site, std::nullopt));
-    TLC_TRY_ASSIGN(engine, EngineProcess::start(site.config.paths.engine,
-                                                {"load", "--qmp", life->vm().engine_socket().string(),
-                                                 "--from", checkpoint.directory.string(), "--json"},
-                                                site.log_fd));
-    auto loaded = engine.wait(load_limit);
-    if (!loaded) return tl::unexpected(loaded.error());
+    std::vector<std::string> arguments{
+        "load",  "--qmp", life->vm().engine_socket().string(), "--from", checkpoint.directory.string(),
+        "--json"};
+    if (site.config.job.restore_rate_bytes > 0)
+        arguments.insert(arguments.end(),
+                         {"--prefetch-rate", fmt::format("{}", site.config.job.restore_rate_bytes >> 20)});
+    if (site.userfaultfd_device >= 0)
+        arguments.insert(arguments.end(), {"--userfaultfd", machine_userfaultfd});
+    TLC_TRY_ASSIGN(engine, EngineProcess::start(site.config.paths.engine, std::move(arguments), site.log_fd));
+    auto answer = engine.wait(load_limit);
+    if (!answer) return tl::unexpected(answer.error());
+    if (answer->contains("running")) life->filler_ = std::move(engine);
     guard.keep();
     return life;
 }

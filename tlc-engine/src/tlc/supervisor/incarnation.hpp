@@ -8,6 +8,7 @@
 #include <tlc/config/config.hpp>
 #include <tlc/disk/disk.hpp>
 #include <tlc/supervisor/control.hpp>
+#include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/job.hpp>
 #include <tlc/supervisor/output.hpp>
 #include <tlc/vm/vm.hpp>
@@ -37,7 +38,8 @@ class Incarnation {
     // running and the live disk is removed.
     static Result<std::unique_ptr<Incarnation>> boot(const JobSite& site, uint64_t epoch,
                                                      const Manifest::Vm& vm);
-    // Continues a checkpoint. ErrorKind::damaged: another checkpoint may do; incompatible: none will, here.
+    // Continues a checkpoint; its memory may still be on its way, see filler(). ErrorKind::damaged: another
+    // checkpoint may do; incompatible: none will, here.
     static Result<std::unique_ptr<Incarnation>> restore(const JobSite& site, uint64_t epoch,
                                                         const Checkpoint& checkpoint);
 
@@ -45,6 +47,9 @@ class Incarnation {
     const std::filesystem::path& live() const { return live_; }
     const Manifest::Vm& description() const { return description_; }
     Vm& vm() { return *vm_; }
+    // The engine that fills the memory of a restored VM, until its last answer was taken. If it fails the VM
+    // is lost.
+    std::optional<EngineProcess>& filler() { return filler_; }
 
     // Brings the job's output in line with what the guest has printed so far; see OutputFollower.
     Status reconcile_output(bool shown);
@@ -62,6 +67,7 @@ class Incarnation {
     std::unique_ptr<Vm> vm_;
     std::vector<OutputFollower> outputs_;
     std::optional<ControlReader> control_;
+    std::optional<EngineProcess> filler_;
 };
 
 // Whether stdout and stderr are one file; the guest then sends both through one port, in order.

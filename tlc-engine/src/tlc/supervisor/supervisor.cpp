@@ -16,6 +16,8 @@ namespace {
 constexpr auto tick = std::chrono::milliseconds(100);
 // The guest powers off after its last line.
 constexpr auto power_off_limit = std::chrono::seconds(90);
+// For the last word of an engine whose QEMU has ended.
+constexpr auto filler_limit = std::chrono::seconds(10);
 constexpr unsigned most_lives_without_progress = 5;
 
 } // namespace
@@ -23,14 +25,19 @@ constexpr unsigned most_lives_without_progress = 5;
 Result<JobEnd> Supervisor::run(SignalQueue& signals) {
     TLC_TRY(begin());
     for (;;) {
-        pollfd wanted[2] = {{signals.fd(), POLLIN, 0}, {engine_ ? engine_->event_fd() : -1, POLLIN, 0}};
+        const auto& speaker = life_->filler() ? life_->filler() : engine_;
+        pollfd wanted[2] = {{signals.fd(), POLLIN, 0}, {speaker ? speaker->event_fd() : -1, POLLIN, 0}};
         ::poll(wanted, 2, static_cast<int>(tick.count()));
         TLC_TRY(handle_signals(signals));
         TLC_TRY(follow_guest());
         watch_vm();
+        if (life_->filler()) follow_filler();
         if (engine_) TLC_TRY(follow_engine());
         if (const auto status = life_->vm().poll()) {
             TLC_TRY(follow_guest());
+            if (life_->filler()) take_filling(life_->filler()->wait(filler_limit));
+            // QEMU ends with 0 when the guest powers off, be its memory complete or not.
+            if (memory_lost_ && (status->signalled || status->code != 0)) end_.reset();
             if (end_) return finish();
             TLC_TRY(handle_vm_end(*status));
         } else if (end_ && Clock::now() - end_seen_ > power_off_limit) {
@@ -38,7 +45,8 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
             life_->vm().kill();
             return finish();
         }
-        if (started_ && !end_ && !taking_ && Clock::now() >= next_checkpoint_) start_checkpoint();
+        const bool due = Clock::now() >= next_checkpoint_;
+        if (due && started_ && !end_ && !taking_ && !life_->filler()) start_checkpoint();
     }
 }
 
@@ -64,16 +72,24 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
     TLC_TRY_ASSIGN(checkpoints, candidates());
     std::optional<Error> last;
     for (const auto& checkpoint : checkpoints) {
+        if (const auto known = unusable_.find(checkpoint.sequence); known != unusable_.end()) {
+            last = known->second;
+            notices_.add("checkpoint {} cannot be restored, trying the one before it: {}",
+                         checkpoint.sequence, last->message);
+            continue;
+        }
         const auto began = Clock::now();
         auto life = Incarnation::restore(site_, epoch, checkpoint);
         if (life) {
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
             log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
                       checkpoint.manifest->created, epoch, duration_text(took));
+            restored_ = checkpoint.sequence;
             return life;
         }
         last = life.error();
         if (last->kind == ErrorKind::incompatible) break;
+        if (last->kind == ErrorKind::damaged) unusable_[checkpoint.sequence] = *last;
         notices_.add("checkpoint {} cannot be restored, trying the one before it: {}", checkpoint.sequence,
                      last->message);
     }
@@ -84,6 +100,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
 Status Supervisor::begin_life() {
     life_.reset();
     engine_.reset();
+    memory_lost_ = false;
     if (++lives_without_progress_ > most_lives_without_progress)
         return fail(
             "the VM has ended {} times without a new checkpoint; see console-*.log and qemu-*.log in {}",
@@ -159,6 +176,27 @@ Status Supervisor::handle_signals(SignalQueue& signals) {
         if (!sent) log::warning("signal {} did not reach the job: {}", *number, sent.error().message);
     }
     return {};
+}
+
+// The memory of a restored VM is in, or will never be. Then the VM is lost: QEMU ends, unless it waits itself
+// for a page that does not come.
+void Supervisor::follow_filler() {
+    const auto answer = life_->filler()->poll();
+    if (!answer) return;
+    take_filling(*answer);
+    if (!*answer) life_->vm().terminate();
+}
+
+void Supervisor::take_filling(const Result<nlohmann::json>& answer) {
+    life_->filler().reset();
+    if (answer) {
+        log::info("memory complete latency_ms={:.0f} faults={}", answer->value("latency_ms", 0.0),
+                  answer->value("faults", uint64_t{0}));
+        return;
+    }
+    memory_lost_ = true;
+    log::error("the VM has lost the rest of its memory: {}", answer.error().message);
+    if (answer.error().kind == ErrorKind::damaged) unusable_[restored_] = answer.error();
 }
 
 Status Supervisor::handle_vm_end(const ExitStatus& status) {

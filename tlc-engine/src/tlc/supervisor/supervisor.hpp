@@ -10,6 +10,7 @@
 #include <tlc/supervisor/signals.hpp>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -44,6 +45,8 @@ class Supervisor {
     void start_checkpoint();
     Status start_engine();
     Status follow_engine();
+    void follow_filler();
+    void take_filling(const Result<nlohmann::json>& answer);
     Status publish_report(const nlohmann::json& report);
     Status publish(const nlohmann::json& report);
     void abandon_checkpoint(const Error& error);
@@ -60,6 +63,9 @@ class Supervisor {
     std::unique_ptr<Incarnation> life_;
     std::optional<EngineProcess> engine_;     // from the first checkpoint of a life on
     std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
+    uint64_t restored_ = 0;                   // the checkpoint of this life, if it is of one
+    bool memory_lost_ = false;                // of this life's VM
+    std::map<uint64_t, Error> unusable_;      // checkpoints found damaged
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
     bool disk_full_ = false;           // QEMU stopped the VM because it could not write

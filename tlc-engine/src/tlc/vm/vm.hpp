@@ -7,6 +7,7 @@
 #include <tlc/vm/machine.hpp>
 #include <tlc/vm/qmp.hpp>
 
+#include <csignal>
 #include <memory>
 
 namespace tlc {
@@ -25,6 +26,8 @@ class Vm {
     std::filesystem::path engine_socket() const { return sockets_ / "engine.sock"; }
     // Sends a line to the guest's agent. Lines may get lost; an error only says the port cannot be reached.
     Status send_command(const std::string& line);
+    // poll() tells of its end.
+    void terminate() { child_.signal(SIGKILL); }
     void kill() { child_.kill_and_reap(); }
 
   private:
