@@ -12,7 +12,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <latch>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -40,8 +39,8 @@ class SlotPool {
     SlotPool(const SlotPool&) = delete;
     SlotPool& operator=(const SlotPool&) = delete;
 
-    // Until enough memory is there that the rest comes before it is needed: nobody shall wait for it later.
-    void wait_for_memory() const { enough_.wait(); }
+    // Until all memory is there: nobody shall wait for some later. For the pool's owner.
+    void wait_for_memory();
     uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
     Slot& operator[](uint32_t index) { return slots_[index]; }
     size_t slot_bytes() const { return slot_bytes_; }
@@ -91,7 +90,6 @@ class SlotPool {
     bool closed_ = false;
     bool aborted_ = false;
     std::atomic<bool> ending_ = false;
-    std::latch enough_{1};
     std::thread fetching_;
 };
 
