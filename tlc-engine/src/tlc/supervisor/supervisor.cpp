@@ -195,7 +195,11 @@ void Supervisor::take_filling(const Result<nlohmann::json>& answer) {
         return;
     }
     memory_lost_ = true;
-    log::error("the VM has lost the rest of its memory: {}", answer.error().message);
+    // A guest that powers off takes QEMU with it.
+    if (end_)
+        log::info("the VM ended before all its memory was in: {}", answer.error().message);
+    else
+        log::error("the VM has lost the rest of its memory: {}", answer.error().message);
     if (answer.error().kind == ErrorKind::damaged) unusable_[restored_] = answer.error();
 }
 
