@@ -55,7 +55,8 @@ def restore(tools, shape, directory, usual, eager):
         if done.returncode != 0:
             raise BenchError(f"tlc-engine load: {done.stdout}{done.stderr}")
         report = json.loads(done.stdout.splitlines()[-1])
-        first = vm.beats.update().times[0] - start
+        vm.wait(lambda beats: len(beats.times) > 0, LONGEST, "a heartbeat after the restore")
+        first = vm.beats.times[0] - start
         full = None
         end = start + first
         while full is None:
@@ -84,11 +85,16 @@ def table(rows):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="tests/bench/restore", description="Measures restores of a VM.")
+    parser = argparse.ArgumentParser(prog="tests/bench/run restore", description="Measures restores of a VM.")
     parser.add_argument("--out", required=True, metavar="DIR")
     parser.add_argument("--ram", type=int, action="append", metavar="MiB", help="default: 1024, 2048, 4096, 8192")
     parser.add_argument("--runs", type=int, default=5, metavar="N")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
+    if chosen.runs < 1 or any(ram < 256 for ram in chosen.ram or ()):
+        parser.error("--runs must be at least 1, --ram at least 256")
+    if chosen.check:
+        return
     made = os.path.join(os.environ["TLC_CACHE"], "bench")
     tools = Tools(os.environ["TLC_QEMU"], os.environ["TLC_KERNEL"], f"{made}/initramfs.cpio", f"{made}/recorder",
                   os.path.join(os.environ["TLC_BUILD"], "bin/tlc-engine"))
