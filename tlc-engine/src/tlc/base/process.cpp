@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
 #include <tlc/base/process.hpp>
 
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sstream>
 #include <unistd.h>
 
 extern char** environ;
@@ -83,7 +88,43 @@ void Child::signal(int number) const {
 void Child::kill_and_reap() {
     if (pid_ <= 0) return;
     signal(SIGKILL);
-    wait();
+    constexpr timespec pause{0, 10'000'000};
+    for (int tries = 0; tries < 500; ++tries) {
+        if (poll()) return;
+        ::nanosleep(&pause, nullptr);
+    }
+    pid_ = -1;
+}
+
+uint64_t Child::activity() const {
+    if (pid_ <= 0) return 0;
+    uint64_t sum = 0;
+    // "pid (name) state ppid ...": the 14th and 15th fields are clock ticks in user and kernel mode.
+    if (const auto stat = read_text(fmt::format("/proc/{}/stat", pid_))) {
+        std::istringstream fields(stat->substr(std::min(stat->rfind(')') + 1, stat->size())));
+        std::string field;
+        for (int n = 3; n <= 15 && fields >> field; ++n)
+            if (n >= 14) sum += std::strtoull(field.c_str(), nullptr, 10);
+    }
+    if (const auto io = read_text(fmt::format("/proc/{}/io", pid_))) {
+        std::istringstream lines(*io);
+        std::string name;
+        uint64_t bytes = 0;
+        while (lines >> name >> bytes)
+            sum += bytes;
+    }
+    return sum;
+}
+
+uint64_t Child::resident() const {
+    const auto text = pid_ > 0 ? read_text(fmt::format("/proc/{}/statm", pid_)) : Result<std::string>();
+    if (!text) return 0;
+    // In pages: size, resident, ...
+    std::istringstream fields(*text);
+    uint64_t size = 0;
+    uint64_t pages = 0;
+    fields >> size >> pages;
+    return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& options) {

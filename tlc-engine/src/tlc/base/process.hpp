@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Child processes by posix_spawn. A Child is killed (SIGKILL) and reaped when its owner drops it.
+// Child processes by posix_spawn. A Child is killed (SIGKILL) and reaped when its owner drops it; one that
+// the kernel cannot end, because it waits for a dead disk, is left behind after a while.
 // Thread-safe as long as one Child is used by one thread.
 #pragma once
 
@@ -9,6 +10,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +48,11 @@ class Child {
     ExitStatus wait();
     void signal(int number) const;
     void kill_and_reap();
+    // Processor time and bytes of input and output so far, added up: a number that stands still while the
+    // process does nothing. 0 once it has ended.
+    uint64_t activity() const;
+    // Memory in use, in bytes; 0 once it has ended.
+    uint64_t resident() const;
 
   private:
     pid_t pid_ = -1;

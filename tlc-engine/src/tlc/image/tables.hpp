@@ -2,8 +2,8 @@
 // The tables of an image and what is computed from them, the same for writer and reader. No file access.
 #pragma once
 
+#include <tlc/base/checksum.hpp>
 #include <tlc/base/result.hpp>
-#include <tlc/image/checksum.hpp>
 #include <tlc/image/format.hpp>
 
 #include <array>

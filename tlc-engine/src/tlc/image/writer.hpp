@@ -6,8 +6,8 @@
 // where that pays and hashed in the caller's thread, and written under one lock.
 #pragma once
 
+#include <tlc/base/checksum.hpp>
 #include <tlc/base/result.hpp>
-#include <tlc/image/checksum.hpp>
 #include <tlc/image/compression.hpp>
 #include <tlc/image/format.hpp>
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// XXH3-128 as the image format uses it: two numbers in the chunk table, 32 hex digits (high half first, the
-// form xxh128sum prints) in attributes. Thread-safe.
+// XXH3-128 with seed 0, as all formats here use it; as text 32 hex digits, high half first, the form
+// xxh128sum prints. Thread-safe.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace tlc {
 
@@ -17,6 +19,9 @@ struct Checksum {
     bool operator==(const Checksum&) const = default;
     std::string text() const;
 };
+
+// What text() made; nothing for anything else.
+std::optional<Checksum> parse_checksum(std::string_view text);
 
 Checksum checksum(std::span<const std::byte> data);
 
