@@ -105,7 +105,7 @@ TEST(Manifest, refuses_numbers_out_of_range) {
 
 TEST(Manifest, tells_a_newer_version_from_damage) {
     json object = sample();
-    object["format_version"] = 3;
+    object["format_version"] = 4;
     object["news"] = "unknown here";
     const auto read = parse_manifest(sealed(object));
     ASSERT_FALSE(read);
@@ -124,6 +124,15 @@ TEST(Manifest, names_older_files_from_version_2_on) {
         manifest.memory.older = {{name, 7}};
         EXPECT_FALSE(manifest_text(manifest)) << name;
     }
+}
+
+TEST(Manifest, names_checksums_of_the_disk_from_version_3_on) {
+    auto manifest = test::sample_manifest(3, 2);
+    manifest.disk->sums = "00112233445566778899aabbccddeeff";
+    const auto text = manifest_text(manifest);
+    ASSERT_TRUE(text) << text.error().message;
+    EXPECT_EQ(json::parse(*text)["format_version"], 3);
+    EXPECT_EQ(*parse_manifest(*text), manifest);
 }
 
 TEST(Manifest, refuses_bottomless_and_endless_texts) {

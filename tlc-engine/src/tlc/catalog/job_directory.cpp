@@ -130,10 +130,21 @@ Result<uint64_t> JobDirectory::claim_epoch() const {
     return claim(newest + 1, [&](uint64_t n) { return path_ / "epochs" / std::to_string(n); });
 }
 
-Result<ClaimedCheckpoint> JobDirectory::claim_checkpoint() const {
+Result<uint64_t> JobDirectory::newest_sequence() const {
     TLC_TRY_ASSIGN(taken, numbered_entries(path_));
-    TLC_TRY_ASSIGN(sequence, claim(taken.empty() ? 1 : taken.back() + 1,
-                                   [&](uint64_t n) { return checkpoint_directory(n); }));
+    return taken.empty() ? 0 : taken.back();
+}
+
+Result<ClaimedCheckpoint> JobDirectory::claim_checkpoint(uint64_t least) const {
+    TLC_TRY_ASSIGN(newest, newest_sequence());
+    TLC_TRY_ASSIGN(sequence,
+                   claim(std::max(least, newest + 1), [&](uint64_t n) { return checkpoint_directory(n); }));
+    return ClaimedCheckpoint{sequence, checkpoint_directory(sequence)};
+}
+
+Result<ClaimedCheckpoint> JobDirectory::claim_checkpoint_as(uint64_t sequence) const {
+    TLC_TRY(make_directory(checkpoint_directory(sequence)));
+    TLC_TRY(sync_path(path_));
     return ClaimedCheckpoint{sequence, checkpoint_directory(sequence)};
 }
 

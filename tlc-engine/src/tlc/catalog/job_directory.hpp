@@ -58,8 +58,15 @@ class JobDirectory {
     // 0 if none was claimed.
     Result<uint64_t> newest_epoch() const;
 
-    // Claims the next sequence and makes its directory, mode 0700.
-    Result<ClaimedCheckpoint> claim_checkpoint() const;
+    // Claims the next sequence, `least` or more, and makes its directory, mode 0700.
+    Result<ClaimedCheckpoint> claim_checkpoint(uint64_t least = 1) const;
+    // The directory of a sequence that was claimed in another directory of the job. ErrorKind::busy if it is
+    // there.
+    Result<ClaimedCheckpoint> claim_checkpoint_as(uint64_t sequence) const;
+    // The highest that was claimed and is there; 0: none.
+    Result<uint64_t> newest_sequence() const;
+    // ErrorKind::busy if a newer epoch owns the job.
+    Status fence(uint64_t epoch) const;
     // Makes the checkpoint exist. Every part must be durable before the call. ErrorKind::busy if a newer
     // epoch than the manifest's owns the job, or if the sequence is published already.
     Status publish(const Manifest& manifest) const;
@@ -76,6 +83,10 @@ class JobDirectory {
     // Removes all checkpoints older than the `keep`-th newest whole one (keep 0 counts as 1), but with keep 2
     // or more for the newest whole one that shares no memory file with the newest of all. Returns how many.
     Result<size_t> prune(size_t keep, const Remover& remove_disk) const;
+    // Those that prune() would remove.
+    Result<std::vector<Checkpoint>> prunable(size_t keep) const;
+    // Removes the directory with all it holds; the job is over.
+    Status remove_all(const Remover& remove_disk) const;
     // Removes what a dead run left: directories without a manifest, temporary files, live disks of older
     // epochs. For the owner of `epoch` while it takes no checkpoint; ErrorKind::busy if a newer epoch owns
     // the job.
@@ -83,7 +94,6 @@ class JobDirectory {
 
   private:
     explicit JobDirectory(std::filesystem::path path) : path_(std::move(path)) {}
-    Status fence(uint64_t epoch) const;
     std::filesystem::path path_;
 };
 

@@ -24,8 +24,10 @@ Result<std::string> manifest_checksum(json object) {
 }
 
 Result<std::string> manifest_text(const Manifest& m) {
+    const bool sums = m.disk && !m.disk->sums.empty();
+    const uint64_t version = sums ? 3 : m.memory.older.empty() ? 1 : 2;
     json object{
-        {"format_version", m.memory.older.empty() ? 1 : manifest_version},
+        {"format_version", version},
         {"sequence", m.sequence},
         {"epoch", m.epoch},
         {"created", m.created},
@@ -58,11 +60,13 @@ Result<std::string> manifest_text(const Manifest& m) {
           {"pages_saved", m.sizes.pages_saved},
           {"pages_zero", m.sizes.pages_zero}}},
     };
-    if (!m.memory.older.empty()) object["memory"]["older"] = m.memory.older;
+    if (version >= 2) object["memory"]["older"] = m.memory.older;
     if (m.disk) {
         object["disk"] = {{"kind", m.disk->kind}, {"path", m.disk->path}, {"files", json::object()}};
         for (const auto& [name, size] : m.disk->files)
             object["disk"]["files"][name] = size;
+        if (sums) object["disk"]["sums"] = m.disk->sums;
+        if (m.disk->kind == packed_kind) object["disk"]["packs"] = m.disk->packs;
     }
     TLC_TRY_ASSIGN(sum, manifest_checksum(object));
     object["checksum"] = sum;
@@ -106,6 +110,9 @@ Status check_parts(const Manifest& manifest, const std::filesystem::path& checkp
     for (const auto& [name, size] : manifest.memory.older)
         TLC_TRY(check_file(checkpoint_directory / name, size));
     if (!manifest.disk) return {};
+    for (const auto& [name, size] : manifest.disk->packs)
+        TLC_TRY(check_file(checkpoint_directory / name, size));
+    if (manifest.disk->kind == packed_kind) return {};
     for (const auto& [name, size] : manifest.disk->files)
         TLC_TRY(check_file(checkpoint_directory / manifest.disk->path / name, size));
     return {};

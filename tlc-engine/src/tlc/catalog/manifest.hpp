@@ -19,13 +19,21 @@
 
 namespace tlc {
 
-// 2 only where there are older files.
-constexpr uint64_t manifest_version = 2;
+// 3 only where the disk has checksums, 2 only where there are older files.
+constexpr uint64_t manifest_version = 3;
+
+// The kind of disk that lies in packs (tlc/disk/packed_index.hpp).
+inline constexpr const char* packed_kind = "packed";
 
 struct ManifestDisk {
     std::string kind = "btrfs";
     std::string path = "disk";             // a name in the checkpoint's directory
     std::map<std::string, uint64_t> files; // name in `path` -> size
+    // Checksum of disk.sums, which tells what the files hold, or for the kind "packed" of disk.index. Empty:
+    // nothing tells.
+    std::string sums;
+    // Kind "packed", which has no `path`: the packs in the checkpoint's directory -> size.
+    std::map<std::string, uint64_t> packs;
     bool operator==(const ManifestDisk&) const = default;
 };
 

@@ -117,7 +117,7 @@ Status read_files(const json& files, std::string_view where, std::map<std::strin
     return {};
 }
 
-Status read_disk(const json& value, std::optional<Manifest::Disk>& to) {
+Status read_disk(const json& value, uint64_t version, std::optional<Manifest::Disk>& to) {
     if (value.is_null()) return {};
     auto& disk = to.emplace();
     Object object(value, "disk");
@@ -125,7 +125,11 @@ Status read_disk(const json& value, std::optional<Manifest::Disk>& to) {
     object.get_name("path", disk.path);
     json files = json::object();
     object.get_object("files", files);
+    if (version >= 3) object.get("sums", disk.sums);
+    json packs = json::object();
+    if (version >= 3 && disk.kind == packed_kind) object.get_object("packs", packs);
     TLC_TRY(object.done());
+    TLC_TRY(read_files(packs, "disk", disk.packs));
     return read_files(files, "disk", disk.files);
 }
 
@@ -139,7 +143,7 @@ Status read_parts(Object& top, uint64_t version, Manifest& m) {
     if (version >= 2) memory.get_object("older", older);
     TLC_TRY(memory.done());
     TLC_TRY(read_files(older, "memory", m.memory.older));
-    TLC_TRY(read_disk(top.nested("disk"), m.disk));
+    TLC_TRY(read_disk(top.nested("disk"), version, m.disk));
     Object console(top.nested("console"), "console");
     console.get("stdout", m.console.stdout_bytes);
     console.get("stderr", m.console.stderr_bytes);

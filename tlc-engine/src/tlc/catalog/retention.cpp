@@ -77,26 +77,41 @@ bool share_a_file(const Manifest& a, const Manifest& b) {
 
 // One damaged file must not take all that is kept: beyond `keep` the newest that shares none with the newest
 // of all stays, too.
-Result<size_t> JobDirectory::prune(size_t keep, const Remover& remove_disk) const {
+Result<std::vector<Checkpoint>> JobDirectory::prunable(size_t keep) const {
     TLC_TRY_ASSIGN(checkpoints, list());
+    std::vector<Checkpoint> out;
     size_t whole = 0;
-    size_t removed = 0;
-    const Manifest* newest = nullptr;
+    std::optional<Manifest> newest;
     bool independent = keep <= 1; // whoever keeps one wants one
-    for (const auto& checkpoint : checkpoints) {
-        const bool apart =
-            checkpoint.whole() && newest != nullptr && !share_a_file(*newest, *checkpoint.manifest);
+    for (auto& checkpoint : checkpoints) {
+        const bool apart = checkpoint.whole() && newest && !share_a_file(*newest, *checkpoint.manifest);
         if (whole >= std::max<size_t>(keep, 1) && (independent || !apart)) {
-            TLC_TRY(remove(checkpoint.sequence, remove_disk));
-            ++removed;
+            out.push_back(std::move(checkpoint));
             continue;
         }
         if (!checkpoint.whole()) continue;
-        if (newest == nullptr) newest = &*checkpoint.manifest;
+        if (!newest) newest = checkpoint.manifest;
         independent |= apart;
         ++whole;
     }
-    return removed;
+    return out;
+}
+
+Result<size_t> JobDirectory::prune(size_t keep, const Remover& remove_disk) const {
+    TLC_TRY_ASSIGN(superfluous, prunable(keep));
+    for (const auto& checkpoint : superfluous)
+        TLC_TRY(remove(checkpoint.sequence, remove_disk));
+    return superfluous.size();
+}
+
+Status JobDirectory::remove_all(const Remover& remove_disk) const {
+    TLC_TRY_ASSIGN(sequences, numbered_entries(path_));
+    for (const uint64_t sequence : sequences)
+        TLC_TRY(remove(sequence, remove_disk));
+    TLC_TRY_ASSIGN(lives, numbered_entries(path_, "live-"));
+    for (const uint64_t epoch : lives)
+        TLC_TRY(remove_disk(live_directory(epoch)));
+    return remove_tree(path_);
 }
 
 Status JobDirectory::sweep(uint64_t epoch, const Remover& remove_disk) const {
