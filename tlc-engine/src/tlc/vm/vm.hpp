@@ -19,6 +19,7 @@ class Vm {
     static Result<std::unique_ptr<Vm>> start(const Machine& machine, const std::filesystem::path& log);
 
     pid_t pid() const { return child_.pid(); }
+    uint64_t resident_bytes() const { return child_.resident(); }
     // How QEMU ended, if it has.
     std::optional<ExitStatus> poll() { return child_.poll(); }
     Qmp& qmp() { return qmp_; }

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+tlc_unit_test(NAME vm_host_cpu SOURCES vm_host_cpu_test.cpp DEPENDS tlc_vm)
