@@ -121,61 +121,64 @@ TEST(FaultSpan, GrowsWhileFaultsFollowEachOther) {
 }
 
 TEST(SlotPool, SweepLeavesTheFaultsTheirShare) {
-    auto pool = std::move(*SlotPool::create(8, 65536));
+    const auto buffer = std::move(*CaptureBuffer::create(8 * 65536));
+    SlotPool pool(*buffer, 8, 65536);
     std::vector<uint32_t> slots(8);
-    EXPECT_EQ(pool->acquire_for_sweep(slots), 6U);
-    EXPECT_TRUE(one_for_fault(*pool));
-    EXPECT_TRUE(one_for_fault(*pool));
-    EXPECT_EQ(pool->peak_bytes(), 8U * 65536);
+    EXPECT_EQ(pool.acquire_for_sweep(slots), 6U);
+    EXPECT_TRUE(one_for_fault(pool));
+    EXPECT_TRUE(one_for_fault(pool));
+    EXPECT_EQ(pool.peak_bytes(), 8U * 65536);
     std::atomic<bool> got{false};
     std::thread fault([&] {
-        EXPECT_TRUE(one_for_fault(*pool));
+        EXPECT_TRUE(one_for_fault(pool));
         got = true;
     });
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
     EXPECT_FALSE(got);
-    pool->release(std::span(slots).subspan(0, 1));
+    pool.release(std::span(slots).subspan(0, 1));
     fault.join();
-    std::thread sweep([&] { EXPECT_GE(pool->acquire_for_sweep(std::span(slots).first(4)), 1U); });
-    pool->release(std::span(slots).subspan(1, 1));
-    pool->release(std::span(slots).subspan(2, 1));
-    pool->release(std::span(slots).subspan(3, 1));
+    std::thread sweep([&] { EXPECT_GE(pool.acquire_for_sweep(std::span(slots).first(4)), 1U); });
+    pool.release(std::span(slots).subspan(1, 1));
+    pool.release(std::span(slots).subspan(2, 1));
+    pool.release(std::span(slots).subspan(3, 1));
     sweep.join();
 }
 
 TEST(SlotPool, QueueKeepsOrderAndCloses) {
-    auto pool = std::move(*SlotPool::create(2, 65536));
+    const auto buffer = std::move(*CaptureBuffer::create(2 * 65536));
+    SlotPool pool(*buffer, 2, 65536);
     for (int round = 0; round < 5; ++round) {
-        const auto a = *one_for_fault(*pool);
-        const auto b = *one_for_fault(*pool);
+        const auto a = *one_for_fault(pool);
+        const auto b = *one_for_fault(pool);
         const std::array slots{a, b};
-        pool->push(slots);
-        EXPECT_EQ(pop_one(*pool), a);
-        EXPECT_EQ(pop_one(*pool), b);
-        pool->push(slots);
+        pool.push(slots);
+        EXPECT_EQ(pop_one(pool), a);
+        EXPECT_EQ(pop_one(pool), b);
+        pool.push(slots);
         std::array<uint32_t, 3> all{};
-        EXPECT_EQ(pool->pop(all), 2U);
+        EXPECT_EQ(pool.pop(all), 2U);
         EXPECT_EQ(all[1], b);
-        pool->release(slots);
+        pool.release(slots);
     }
-    pool->push(std::array{*one_for_fault(*pool)});
-    pool->close();
-    EXPECT_FALSE(one_for_fault(*pool));
-    EXPECT_TRUE(pop_one(*pool));
-    EXPECT_FALSE(pop_one(*pool));
+    pool.push(std::array{*one_for_fault(pool)});
+    pool.close();
+    EXPECT_FALSE(one_for_fault(pool));
+    EXPECT_TRUE(pop_one(pool));
+    EXPECT_FALSE(pop_one(pool));
 }
 
 TEST(SlotPool, AbortEndsEveryWait) {
-    auto pool = std::move(*SlotPool::create(2, 65536));
-    const auto first = one_for_fault(*pool);
-    const auto second = one_for_fault(*pool);
+    const auto buffer = std::move(*CaptureBuffer::create(2 * 65536));
+    SlotPool pool(*buffer, 2, 65536);
+    const auto first = one_for_fault(pool);
+    const auto second = one_for_fault(pool);
     ASSERT_TRUE(first && second);
     std::vector<uint32_t> slots(2);
-    std::thread fault([&] { EXPECT_FALSE(one_for_fault(*pool)); });
-    std::thread sweep([&] { EXPECT_EQ(pool->acquire_for_sweep(slots), 0U); });
-    std::thread worker([&] { EXPECT_FALSE(pop_one(*pool)); });
+    std::thread fault([&] { EXPECT_FALSE(one_for_fault(pool)); });
+    std::thread sweep([&] { EXPECT_EQ(pool.acquire_for_sweep(slots), 0U); });
+    std::thread worker([&] { EXPECT_FALSE(pop_one(pool)); });
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    pool->abort();
+    pool.abort();
     fault.join();
     sweep.join();
     worker.join();

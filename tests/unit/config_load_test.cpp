@@ -54,6 +54,7 @@ initramfs = "/i"
 engine = "/e"
 guest_image = "/g"
 checkpoint_dir = "/c"
+local_dir = "/l"
 [vm]
 accel = "tcg"
 cpu = "max"
@@ -64,6 +65,8 @@ keep = 5
 buffer = "128M"
 compress = "never"
 restore_rate = "3M"
+carry_rate = "9M"
+stall_limit = 30
 stage_limit = 2097152
 work_disk = "1G"
 [log]
@@ -79,6 +82,9 @@ level = "warning"
     EXPECT_EQ(config->job.buffer_bytes, uint64_t{128} << 20);
     EXPECT_EQ(config->job.compress, "never");
     EXPECT_EQ(config->job.restore_rate_bytes, uint64_t{3} << 20);
+    EXPECT_EQ(config->paths.local_dir, "/l");
+    EXPECT_EQ(config->job.carry_rate_bytes, uint64_t{9} << 20);
+    EXPECT_EQ(config->job.stall_seconds, 30U);
     EXPECT_EQ(config->job.stage_limit_bytes, uint64_t{2} << 20);
     EXPECT_EQ(config->log_level, tlc::log::Level::warning);
     const auto text = tlc::describe(*config);

@@ -36,6 +36,8 @@ struct Arguments {
     std::string qmp;
     LoadRequest load;
     uint64_t prefetch_mib = 0;
+    CarryRequest carry;
+    uint64_t carry_mib = 0;
     bool json = false;
 };
 
@@ -75,6 +77,22 @@ int load(Arguments& arguments) {
         std::fflush(stdout);
     };
     return tell(load_checkpoint(arguments.load, running), arguments.json);
+}
+
+void add_carry(CLI::App& command, Arguments& arguments) {
+    command.add_option("--from", arguments.carry.from, "directory of the checkpoint")
+        ->required()
+        ->type_name("DIR");
+    command
+        .add_option("--to", arguments.carry.to,
+                    "an empty directory in another job's directory of the same job")
+        ->required()
+        ->type_name("DIR");
+    command.add_option("--base", arguments.carry.base, "a checkpoint carried there before")->type_name("DIR");
+    command.add_option("--rate", arguments.carry_mib, "most that is copied a second (0: no limit)")
+        ->type_name("MiB")
+        ->check(CLI::Range(0, 1 << 20));
+    command.add_flag("--json", arguments.json, "print one JSON object");
 }
 
 int run(int argc, char** argv) {
@@ -122,12 +140,20 @@ int run(int argc, char** argv) {
         "print a JSON object; before it {\"running\": true} when the VM runs and memory is "
         "still to come");
 
+    auto* carry_command = app.add_subcommand(
+        "carry", "copy a published checkpoint to another file system and publish it there");
+    add_carry(*carry_command, arguments);
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::usage);
     }
     if (load_command->parsed()) return load(arguments);
+    if (carry_command->parsed()) {
+        arguments.carry.bytes_per_second = arguments.carry_mib << 20;
+        return tell(carry_checkpoint(arguments.carry), arguments.json);
+    }
     const auto choice = parse_capture_choice(arguments.capture);
     if (!choice) return tell(choice.error(), arguments.json);
     arguments.saver.capture = *choice;

@@ -13,6 +13,7 @@ nlohmann::json as_json(const SaveReport& r) {
             {"parent", r.parent},
             {"older", older},
             {"digest", r.digest},
+            {"disk_sums", r.disk_sums},
             {"created", r.created},
             {"machine", r.machine},
             {"qemu_version", r.qemu_version},
@@ -21,6 +22,7 @@ nlohmann::json as_json(const SaveReport& r) {
             {"pause_ms", r.pause_ms},
             {"hold_ms", r.hold_ms},
             {"latency_ms", r.latency_ms},
+            {"goes_on", r.goes_on},
             {"ram_bytes", r.ram_bytes},
             {"stored_bytes", r.stored_bytes},
             {"file_bytes", r.file_bytes},
@@ -45,6 +47,10 @@ nlohmann::json as_json(const LoadReport& r) {
     return object;
 }
 
+nlohmann::json as_json(const CarryReport& r) {
+    return {{"memory_bytes", r.memory_bytes}, {"disk_bytes", r.disk_bytes}, {"latency_ms", r.latency_ms}};
+}
+
 nlohmann::json error_as_json(const Error& error) {
     return {{"error", error.message}, {"exit_code", error.exit_code()}};
 }
@@ -67,6 +73,11 @@ void print_for_people(const LoadReport& r) {
     fmt::print("restored {} ({} pages) in {:.0f} ms", size_text(r.ram_bytes), r.pages_loaded, r.latency_ms);
     if (r.lazy) fmt::print("; the VM waited {} times for a page", r.faults);
     fmt::print("\n");
+}
+
+void print_for_people(const CarryReport& r) {
+    fmt::print("carried  {} of memory, {} of disk in {:.0f} ms\n", size_text(r.memory_bytes),
+               size_text(r.disk_bytes), r.latency_ms);
 }
 
 } // namespace tlc

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "serve.hpp"
 
+#include <tlc/base/log.hpp>
+
 #include <iostream>
 
 #include "report.hpp"
@@ -38,6 +40,7 @@ nlohmann::json answer(Saver& saver, const std::string& line) {
 int serve(SaverOptions options) {
     options.watch = true;
     Saver saver(std::move(options));
+    if (auto ready = saver.prepare(); !ready) log::warning("{}", ready.error().message);
     for (std::string line; std::getline(std::cin, line);) {
         fmt::print("{}\n", as_line(answer(saver, line)));
         std::fflush(stdout);

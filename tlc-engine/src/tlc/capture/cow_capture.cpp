@@ -55,16 +55,22 @@ Result<std::unique_ptr<CowCapture>> CowCapture::prepare(GuestMemory memory, cons
     TLC_TRY(check(memory, options));
     std::unique_ptr<CowCapture> capture(new CowCapture(std::move(memory), options));
     const uint64_t slot = capture->map_.largest();
-    const uint64_t slots = options.buffer_bytes / slot;
+    const uint64_t bytes = options.buffer != nullptr ? options.buffer->bytes().size() : options.buffer_bytes;
+    const uint64_t slots = bytes / slot;
     if (slots < 2)
         return fail(ErrorKind::usage,
-                    "the checkpoint buffer of {} bytes is too small: at least {} are needed",
-                    options.buffer_bytes, 2 * slot);
+                    "the checkpoint buffer of {} bytes is too small: at least {} are needed", bytes,
+                    2 * slot);
     // More slots than clusters would never be filled.
     const auto count = static_cast<uint32_t>(
         std::min<uint64_t>({slots, std::max<uint64_t>(2, capture->map_.total() + 1), UINT32_MAX}));
-    TLC_TRY_ASSIGN(pool, SlotPool::create(count, slot));
-    capture->pool_ = std::move(pool);
+    capture->buffer_ = options.buffer;
+    if (capture->buffer_ == nullptr) {
+        TLC_TRY_ASSIGN(own, CaptureBuffer::create(count * slot));
+        capture->own_buffer_ = std::move(own);
+        capture->buffer_ = capture->own_buffer_.get();
+    }
+    capture->pool_.emplace(*capture->buffer_, count, slot);
     capture->ending_event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!capture->ending_event_) return fail_errno(errno, "cannot make an eventfd");
     capture->start_threads(options);
@@ -190,7 +196,7 @@ Status CowCapture::begin(std::vector<PageSink*> sinks, bool everything) {
         *counter = 0;
     bytes_total_ = memory_.length();
     next_stripe_ = 0;
-    pool_->wait_for_memory();
+    buffer_->wait();
     const auto steps = [&]() -> Status {
         if (worker_turns_ > 0) TLC_TRY(memory_.look_again());
         {

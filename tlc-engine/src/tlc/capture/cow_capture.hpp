@@ -35,6 +35,7 @@
 #include <array>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <thread>
@@ -48,9 +49,10 @@ inline constexpr uint64_t largest_small_page_span = uint64_t{1} << 20;
 
 struct CaptureOptions {
     uint64_t buffer_bytes = uint64_t{64} << 20; // at least two clusters
-    uint64_t cluster_bytes = smallest_cluster;  // unit of copying, a power of two from 64 KiB to 2 MiB
-    bool adaptive = true;                       // copy more than one cluster a fault where that is cheaper
-    bool watch = false;                         // go on after wait(), for further checkpoints
+    CaptureBuffer* buffer = nullptr; // to be used instead of one of its own of buffer_bytes; the caller's
+    uint64_t cluster_bytes = smallest_cluster; // unit of copying, a power of two from 64 KiB to 2 MiB
+    bool adaptive = true;                      // copy more than one cluster a fault where that is cheaper
+    bool watch = false;                        // go on after wait(), for further checkpoints
     unsigned fault_threads = 1;
     unsigned sweep_threads = 1;
     unsigned workers = 1; // and as many sinks
@@ -131,7 +133,9 @@ class CowCapture final : public Capture {
     GuestMemory memory_;
     ClusterMap map_;
     std::vector<PageSink*> sinks_;
-    std::unique_ptr<SlotPool> pool_;
+    CaptureBuffer* buffer_ = nullptr;
+    std::unique_ptr<CaptureBuffer> own_buffer_;
+    std::optional<SlotPool> pool_;
     Scratch scratch_;                 // the caller's
     std::vector<ClusterRun> stripes_; // what the sweep goes over, 2 MiB each
     std::atomic<size_t> next_stripe_{0};

@@ -2,10 +2,7 @@
 #include <tlc/capture/page_sink.hpp>
 #include <tlc/capture/slot_pool.hpp>
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 
 namespace tlc {
 
@@ -13,46 +10,16 @@ namespace {
 constexpr size_t sweep_bytes = size_t{8} << 20;
 }
 
-Result<std::unique_ptr<SlotPool>> SlotPool::create(uint32_t count, size_t slot_bytes) {
-    const size_t bytes = count * slot_bytes;
-    void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return fail_errno(errno, fmt::format("cannot allocate the checkpoint buffer of {} bytes", bytes));
-    return std::unique_ptr<SlotPool>(new SlotPool(static_cast<std::byte*>(memory), count, slot_bytes));
-}
-
-SlotPool::SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes)
-    : memory_(memory), slot_bytes_(slot_bytes), reserve_(std::max(1U, count / 4)),
+SlotPool::SlotPool(CaptureBuffer& buffer, uint32_t count, size_t slot_bytes)
+    : slot_bytes_(slot_bytes), reserve_(std::max(1U, count / 4)),
       sweep_most_(std::clamp<size_t>(sweep_bytes / slot_bytes, 1, count - reserve_)), slots_(count),
       filled_(count) {
     free_.reserve(count);
     for (uint32_t i = count; i-- > 0;) {
-        slots_[i].data = memory + i * slot_bytes;
+        slots_[i].data = buffer.bytes().subspan(i * slot_bytes, slot_bytes).data();
         slots_[i].touched.resize(slot_bytes / guest_page);
         free_.push_back(i);
     }
-    fetching_ = std::thread([this] { fetch(); });
-}
-
-// In small pages, which took 26 to 32 ms for 64 MiB; huge ones took 6 to 90. Before Linux 5.14 memory comes
-// when it is used.
-void SlotPool::fetch() {
-#ifdef MADV_POPULATE_WRITE
-    constexpr size_t step = size_t{2} << 20;
-    const size_t end = slots_.size() * slot_bytes_;
-    for (size_t at = 0; at < end && !ending_; at += step)
-        if (::madvise(memory_ + at, std::min(step, end - at), MADV_POPULATE_WRITE) != 0) return;
-#endif
-}
-
-void SlotPool::wait_for_memory() {
-    if (fetching_.joinable()) fetching_.join();
-}
-
-SlotPool::~SlotPool() {
-    ending_ = true;
-    wait_for_memory();
-    ::munmap(memory_, slots_.size() * slot_bytes_);
 }
 
 bool SlotPool::acquire_for_fault(std::span<uint32_t> out) {

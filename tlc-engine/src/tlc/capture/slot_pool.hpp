@@ -6,16 +6,13 @@
 // writers of the guest wait, or soon will. Thread-safe.
 #pragma once
 
-#include <tlc/base/result.hpp>
+#include <tlc/capture/capture_buffer.hpp>
 
-#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 #include <vector>
 
 namespace tlc {
@@ -32,15 +29,12 @@ struct Slot {
 
 class SlotPool {
   public:
-    // A thread fetches the memory from the kernel meanwhile. What was used last is used again first. count
-    // >= 2.
-    static Result<std::unique_ptr<SlotPool>> create(uint32_t count, size_t slot_bytes);
-    ~SlotPool();
+    // `count` slots, at least 2, at the front of the buffer, which outlives the pool. What was used last is
+    // used again first.
+    SlotPool(CaptureBuffer& buffer, uint32_t count, size_t slot_bytes);
     SlotPool(const SlotPool&) = delete;
     SlotPool& operator=(const SlotPool&) = delete;
 
-    // Until all memory is there: nobody shall wait for some later. For the pool's owner.
-    void wait_for_memory();
     uint32_t count() const { return static_cast<uint32_t>(slots_.size()); }
     Slot& operator[](uint32_t index) { return slots_[index]; }
     size_t slot_bytes() const { return slot_bytes_; }
@@ -64,12 +58,9 @@ class SlotPool {
     uint64_t peak_bytes() const;
 
   private:
-    SlotPool(std::byte* memory, uint32_t count, size_t slot_bytes);
-    void fetch();
     size_t free_for_sweep() const;
     void take(std::span<uint32_t> out, bool by_sweep);
 
-    std::byte* memory_;
     size_t slot_bytes_;
     size_t reserve_; // for faults
     size_t sweep_most_;
@@ -89,8 +80,6 @@ class SlotPool {
     size_t peak_ = 0;
     bool closed_ = false;
     bool aborted_ = false;
-    std::atomic<bool> ending_ = false;
-    std::thread fetching_;
 };
 
 } // namespace tlc

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
-#include <tlc/catalog/manifest.hpp>
+#include <tlc/checkpoint/checkpoint_parts.hpp>
 #include <tlc/checkpoint/load.hpp>
 #include <tlc/checkpoint/memory_filler.hpp>
 #include <tlc/checkpoint/memory_loader.hpp>
@@ -23,19 +23,6 @@ constexpr auto answer_limit = std::chrono::seconds(15);
 constexpr auto hang_up_limit = std::chrono::hours(1);
 
 using Clock = std::chrono::steady_clock;
-
-Result<ImageReader> open_image(const std::filesystem::path& from) {
-    const auto manifest = read_manifest(from);
-    if (manifest) {
-        TLC_TRY(check_parts(*manifest, from));
-        return ImageReader::open(from / manifest->memory.file, manifest->memory.digest);
-    }
-    if (manifest.error().kind != ErrorKind::no_checkpoint) return tl::unexpected(manifest.error());
-    if (!std::filesystem::exists(from / "memory.h5"))
-        return fail(ErrorKind::no_checkpoint, "{} holds no checkpoint (there is no memory.h5)",
-                    from.string());
-    return ImageReader::open(from / "memory.h5");
-}
 
 const RamBlock* find_block(const MachineDescription& machine, const std::string& id) {
     const auto found = std::find_if(machine.blocks.begin(), machine.blocks.end(),
@@ -85,7 +72,7 @@ class Load {
     Result<std::optional<std::string>> arm(bool& over);
     Status fill_before();
     Status run();
-    Status fill_after(const std::function<void(const LoadReport&)>& running);
+    Status fill_after();
     // A page that could not be had is the reason for whatever failed later.
     Status why(Status status) const {
         if (status || !filler_) return status;
@@ -170,9 +157,8 @@ Status Load::run() {
     return {};
 }
 
-Status Load::fill_after(const std::function<void(const LoadReport&)>& running) {
+Status Load::fill_after() {
     if (!filler_) return {};
-    if (running) running(report_);
     filler_->fetch_all();
     Status filled;
     {
@@ -196,7 +182,8 @@ Status Load::fill_after(const std::function<void(const LoadReport&)>& running) {
 Result<LoadReport> load_checkpoint(const LoadRequest& request,
                                    const std::function<void(const LoadReport&)>& running) {
     const auto began = Clock::now();
-    TLC_TRY_ASSIGN(image, open_image(request.from));
+    TLC_TRY_ASSIGN(parts, CheckpointParts::open(request.from));
+    const ImageReader& image = parts.image();
     LoadReport report;
     std::optional<Load> load;
     load.emplace(request, image, report, began);
@@ -215,7 +202,14 @@ Result<LoadReport> load_checkpoint(const LoadRequest& request,
     }
     TLC_TRY(load->why(load->fill_before()));
     TLC_TRY(load->why(load->run()));
-    TLC_TRY(load->fill_after(running));
+    if (running && (report.lazy || parts.has_disk_sums())) running(report);
+    TLC_TRY(load->fill_after());
+    load.reset();
+    // The guest has used its disk by now. If something else is there than was saved, what it made of it is
+    // thrown away with it.
+    std::atomic<uint64_t> checked{0};
+    const Progress progress("checking the disk", parts.disk_bytes(), [&] { return checked.load(); });
+    TLC_TRY(parts.check_disk_part(checked, request.prefetch_bytes_per_second));
     return report;
 }
 

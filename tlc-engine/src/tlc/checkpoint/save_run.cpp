@@ -36,6 +36,7 @@ SaveRun::~SaveRun() {
     // Only what this save has put there: a checkpoint found in the directory is somebody's.
     if (image_) std::filesystem::remove(partial_, ignored);
     if (publishing_) std::filesystem::remove(request_.out / "memory.h5", ignored);
+    if (disk_sums_) std::filesystem::remove(request_.out / disk_sums_file, ignored);
     if (snapshot_taken_)
         if (auto removed = disk_->remove(snapshot()); !removed) log::warning("{}", removed.error().message);
 }
@@ -157,6 +158,14 @@ Status SaveRun::collect() {
     return {};
 }
 
+Status SaveRun::sum_disk_part() {
+    TLC_TRY_ASSIGN(sums, sum_disk(snapshot(), saver_.summed_disk ? &*saver_.summed_disk : nullptr));
+    const std::string text = disk_sums_text(sums);
+    disk_sums_ = std::move(sums);
+    report_.disk_sums = checksum(std::as_bytes(std::span(text))).text();
+    return publish_text(request_.out / disk_sums_file, text);
+}
+
 Status SaveRun::publish() {
     ImageCounters counters;
     counters.pause_ns = static_cast<uint64_t>(report_.pause_ms * 1e6);
@@ -164,7 +173,10 @@ Status SaveRun::publish() {
     counters.further = {{"faults", report_.faults}, {"buffer_peak_bytes", report_.buffer_peak_bytes}};
     TLC_TRY_ASSIGN(summary, image_->finish(counters));
     links_.drop_all_but(summary.older);
-    if (disk_) TLC_TRY(disk_->settle(snapshot()));
+    if (disk_) {
+        TLC_TRY(disk_->settle(snapshot()));
+        TLC_TRY(sum_disk_part());
+    }
     publishing_ = true;
     // The directory is synced with it, and so are the links.
     TLC_TRY(publish_rename(partial_, request_.out / "memory.h5"));
@@ -177,12 +189,14 @@ Status SaveRun::publish() {
     report_.pages_saved = summary.pages_stored;
     report_.pages_older = summary.pages_older;
     report_.pages_zero = summary.pages_zero;
+    if (disk_sums_) saver_.summed_disk = SummedDisk{snapshot(), std::move(*disk_sums_)};
     if (saver_.capture) {
         saver_.base = image_->take_base();
         saver_.last_out = request_.out;
         saver_.further_bytes = report_.parent.empty() ? 0 : saver_.further_bytes + summary.stored_bytes;
         if (report_.parent.empty()) saver_.full_bytes = summary.stored_bytes;
     }
+    report_.goes_on = saver_.goes_on();
     report_.latency_ms = std::chrono::duration<double, std::milli>(Clock::now() - began_).count();
     return {};
 }

@@ -41,6 +41,7 @@ class SaveRun {
     Status pause_and_resume();
     Status collect();
     Status publish();
+    Status sum_disk_part();
 
     Saver::State& saver_;
     const SaveRequest& request_;
@@ -49,6 +50,7 @@ class SaveRun {
     SaveReport report_;
     std::unique_ptr<Disk> disk_;
     bool snapshot_taken_ = false;
+    std::optional<DiskSums> disk_sums_;
     bool publishing_ = false;
     bool published_ = false;
     ChainLinks links_;

@@ -44,10 +44,18 @@ Status Saver::State::open(const CaptureChoice& choice, bool* refused) {
     settings.watch = options.watch;
     settings.compressing_threads = compressing_threads;
     settings.buffer_bytes = options.buffer_bytes;
+    settings.buffer = buffer.get();
     settings.skip_known = options.skip_known;
     settings.replace_older = options.replace_older;
     TLC_TRY_ASSIGN(begun, VmCapture::begin(*session, settings, refused));
     capture = std::move(begun);
+    return {};
+}
+
+Status Saver::State::make_buffer() {
+    if (buffer || options.capture.kind == CaptureKind::log) return {};
+    TLC_TRY_ASSIGN(made, CaptureBuffer::create(options.buffer_bytes));
+    buffer = std::move(made);
     return {};
 }
 
@@ -68,6 +76,8 @@ Saver::Saver(SaverOptions options) : state_(std::make_unique<State>()) {
     state_->options = std::move(options);
 }
 Saver::~Saver() = default;
+
+Status Saver::prepare() { return state_->make_buffer(); }
 
 Result<SaveReport> Saver::save(const SaveRequest& request) { return SaveRun(*state_, request).run(); }
 

@@ -43,7 +43,8 @@ struct SaveReport {
     std::string parent;                // identity of the image it builds on; empty: it stands alone
     std::vector<ImageOlderFile> older; // the files it needs, see older_file_name()
     std::string digest;
-    std::string created; // UTC
+    std::string disk_sums; // checksum of disk.sums; empty: no disk
+    std::string created;   // UTC
     std::string machine;
     std::string qemu_version;
     std::string capture;   // the kind used, as CaptureChoice writes it
@@ -51,6 +52,7 @@ struct SaveReport {
     double pause_ms = 0;   // guest stopped
     double hold_ms = 0;    // the longest it stood still before that, to read the dirty log
     double latency_ms = 0; // from the start until all is durable
+    bool goes_on = false;  // the next one will hold only what has changed, as far as can be said now
     uint64_t ram_bytes = 0;
     uint64_t stored_bytes = 0; // compressed pages
     uint64_t file_bytes = 0;   // memory.h5
@@ -74,6 +76,9 @@ class Saver {
     Saver& operator=(const Saver&) = delete;
     ~Saver();
 
+    // Gets the buffer's memory now and keeps it from one checkpoint to the next, so that no checkpoint waits
+    // for it. Optional; an error is the same that save() would meet.
+    Status prepare();
     Result<SaveReport> save(const SaveRequest& request);
 
     struct State; // saver_state.hpp

@@ -39,6 +39,7 @@ Status VmCapture::begin_cow(EngineSession& session, GuestMemory memory, const Vm
     CaptureOptions settings;
     settings.watch = options.watch;
     settings.buffer_bytes = options.buffer_bytes;
+    settings.buffer = options.buffer;
     settings.fault_threads = threads_of_a_kind();
     settings.sweep_threads = threads_of_a_kind();
     settings.workers = options.compressing_threads;

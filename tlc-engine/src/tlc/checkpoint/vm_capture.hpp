@@ -18,7 +18,8 @@ struct VmCaptureOptions {
     bool watch = false;   // copy on write: for more than one checkpoint
     unsigned compressing_threads = 2;
     uint64_t buffer_bytes = uint64_t{64} << 20;
-    bool skip_known = true; // log's optimisations
+    CaptureBuffer* buffer = nullptr; // copy on write: used instead of one of its own; outlives the capture
+    bool skip_known = true;          // log's optimisations
     bool replace_older = true;
 };
 

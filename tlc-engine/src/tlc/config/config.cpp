@@ -86,6 +86,7 @@ Status check_paths(const SiteConfig& config) {
     TLC_TRY(check_path(config, "initramfs", config.paths.initramfs, R_OK, false));
     TLC_TRY(check_path(config, "engine", config.paths.engine, X_OK, false));
     TLC_TRY(check_path(config, "guest_image", config.paths.guest_image, R_OK, false));
+    TLC_TRY(check_path(config, "local_dir", config.paths.local_dir, W_OK, true));
     return check_path(config, "checkpoint_dir", config.paths.checkpoint_dir, W_OK, true);
 }
 
@@ -102,6 +103,8 @@ std::string describe(const SiteConfig& config) {
         text += fmt::format("guest_image = {}\n", quoted(config.paths.guest_image));
     if (!config.paths.checkpoint_dir.empty())
         text += fmt::format("checkpoint_dir = {}\n", quoted(config.paths.checkpoint_dir));
+    if (!config.paths.local_dir.empty())
+        text += fmt::format("local_dir = {}\n", quoted(config.paths.local_dir));
     text += fmt::format("\n[vm]\naccel = \"{}\"\ncpu = {}\nmachine = {}\noverhead = {}\n",
                         accelerator_name(config.vm.accelerator), quoted(config.vm.cpu),
                         quoted(config.vm.machine), size_value(config.vm.overhead_bytes));
@@ -110,6 +113,9 @@ std::string describe(const SiteConfig& config) {
         text += fmt::format("buffer = {}\n", size_value(config.job.buffer_bytes));
     if (config.job.restore_rate_bytes > 0)
         text += fmt::format("restore_rate = {}\n", size_value(config.job.restore_rate_bytes));
+    if (config.job.carry_rate_bytes > 0)
+        text += fmt::format("carry_rate = {}\n", size_value(config.job.carry_rate_bytes));
+    text += fmt::format("stall_limit = {}\n", config.job.stall_seconds);
     text += fmt::format("compress = \"{}\"\nstage_limit = {}\nwork_disk = {}\n", config.job.compress,
                         size_value(config.job.stage_limit_bytes), size_value(config.job.work_disk_bytes));
     return text + fmt::format("\n[log]\nlevel = \"{}\"\n", level_name(config.log_level));

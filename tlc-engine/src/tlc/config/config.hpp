@@ -29,6 +29,8 @@ struct SiteConfig {
         std::string engine;
         std::string guest_image;    // empty: a job must give --vm-image
         std::string checkpoint_dir; // empty: a job must give --vm-checkpoint-dir
+        std::string
+            local_dir; // of the node: live disks and first copies of checkpoints; empty: checkpoint_dir
     } paths;
 
     struct Vm {
@@ -42,7 +44,9 @@ struct SiteConfig {
         unsigned keep = 2;
         uint64_t buffer_bytes = 0;       // 0: 1/16 of the VM's memory, at least 64 MiB
         std::string compress = "auto";   // or "always", "never"
+        unsigned stall_seconds = 600;    // an engine with work that does nothing for so long is ended
         uint64_t restore_rate_bytes = 0; // a second, of what no VM waits for; 0: no limit
+        uint64_t carry_rate_bytes = 0;   // a second, from local_dir to the checkpoint directory; 0: no limit
         uint64_t stage_limit_bytes = uint64_t{1} << 30;
         uint64_t work_disk_bytes = uint64_t{4} << 30;
     } job;

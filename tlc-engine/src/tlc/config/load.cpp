@@ -18,6 +18,7 @@ void take_all(TomlFile& file, SiteConfig& config) {
     file.take_path("paths.engine", config.paths.engine);
     file.take_path("paths.guest_image", config.paths.guest_image);
     file.take_path("paths.checkpoint_dir", config.paths.checkpoint_dir);
+    file.take_path("paths.local_dir", config.paths.local_dir);
 
     if (const auto choice = file.take_choice("vm.accel", {"auto", "kvm", "tcg"}))
         config.vm.accelerator = static_cast<Accelerator>(*choice);
@@ -30,6 +31,8 @@ void take_all(TomlFile& file, SiteConfig& config) {
     constexpr std::array compress = {"auto", "always", "never"};
     if (const auto choice = file.take_choice("job.compress", {compress[0], compress[1], compress[2]}))
         config.job.compress = compress[*choice];
+    file.take_size("job.carry_rate", config.job.carry_rate_bytes, mebibyte);
+    file.take_number("job.stall_limit", config.job.stall_seconds, 10, 86400);
     file.take_size("job.restore_rate", config.job.restore_rate_bytes, mebibyte);
     file.take_size("job.stage_limit", config.job.stage_limit_bytes, mebibyte);
     file.take_size("job.work_disk", config.job.work_disk_bytes, 64 * mebibyte);

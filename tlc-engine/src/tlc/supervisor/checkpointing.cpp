@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The supervisor's checkpoints: an engine process takes them, then the manifest is written. A checkpoint that
 // fails costs the job nothing but the time until the next one, which is a full one.
+#include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
+#include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
 #include <sys/stat.h>
@@ -26,7 +28,12 @@ Result<uint64_t> size_of(const std::filesystem::path& path) {
 
 void Supervisor::start_checkpoint() {
     next_checkpoint_ = Clock::now() + site_.job.request.interval;
-    auto claimed = site_.directory.claim_checkpoint();
+    if (auto room = check_space(); !room) {
+        log::warning("no checkpoint is taken now: {}", room.error().message);
+        tell_of_no_space(room.error());
+        return;
+    }
+    auto claimed = claim_checkpoint();
     if (!claimed) {
         log::warning("no checkpoint can be made: {}", claimed.error().message);
         return;
@@ -50,7 +57,36 @@ Status Supervisor::start_engine() {
     TLC_TRY_ASSIGN(engine,
                    EngineProcess::start(site_.config.paths.engine, std::move(arguments), site_.log_fd));
     engine_ = std::move(engine);
+    next_is_full_ = true;
     return {};
+}
+
+// Whether the next checkpoint will find room, perhaps after old ones have gone.
+Status Supervisor::check_space() {
+    const uint64_t needed = space_.needed(next_is_full_ || !engine_, life_->vm().resident_bytes());
+    TLC_TRY_ASSIGN(free, free_space(site_.store.path()));
+    if (free >= needed) return {};
+    if (const auto pruned = prune(); pruned && *pruned > 0) {
+        log::info("checkpoints removed for the next one: {}", *pruned);
+        TLC_TRY_ASSIGN(now, free_space(site_.store.path()));
+        free = now;
+    }
+    if (free >= needed) return {};
+    return fail(ErrorKind::no_space, "it will need about {}, and {} are free", size_text(needed),
+                size_text(free));
+}
+
+// The one reason the user can do something about; said where the user looks, once.
+void Supervisor::tell_of_no_space(const Error& error) {
+    if (error.kind != ErrorKind::no_space || std::exchange(told_of_no_space_, true)) return;
+    fmt::print(stderr, "tlc-run: no checkpoint can be taken until there is space in {}: {}\n",
+               site_.store.path().parent_path().string(), error.message);
+}
+
+// So that the first checkpoint does not wait for the engine's memory. What fails here fails again then.
+void Supervisor::prepare_engine() {
+    if (engine_ || life_->filler()) return;
+    if (auto started = start_engine(); !started) log::warning("{}", started.error().message);
 }
 
 Status Supervisor::follow_engine() {
@@ -81,6 +117,7 @@ Status Supervisor::follow_engine() {
 void Supervisor::watch_vm() {
     if (Clock::now() < next_look_) return;
     next_look_ = Clock::now() + std::chrono::seconds(1);
+    const std::chrono::seconds stall_limit(site_.config.job.stall_seconds);
     auto& qmp = life_->vm().qmp();
     const auto status = qmp.execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
     // Without an answer QEMU may itself wait for the engine.
@@ -97,11 +134,18 @@ void Supervisor::watch_vm() {
     if (disk_full && !qmp.execute("cont")) return;
 
     if (!engine_ || running || disk_full) last_running_ = Clock::now();
+    if (auto& filler = life_->filler(); filler && filler->stalled(stall_limit)) {
+        take_filling(fail("the engine that brings it has neither computed nor moved data for {} s",
+                          stall_limit.count()));
+        life_->vm().terminate();
+    }
     if (!engine_) return;
     if (Clock::now() - last_running_ > longest_pause)
         end_engine("has held the VM for too long");
     else if (started_ && !end_ && Clock::now() - last_heartbeat_ > longest_silence)
         end_engine("may hold up the guest, which gives no sign of life");
+    else if (taking_ && engine_->stalled(stall_limit))
+        end_engine("has neither computed nor moved data for too long");
 }
 
 // The VM runs on when its engine is gone.
@@ -142,12 +186,12 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.vm = life_->description();
     TLC_TRY_ASSIGN(image, describe_image(site_.image));
     manifest.image = image;
-    manifest.job = {{"branch", branch_}, {"output_bases", site_.output_bases}};
+    manifest.job = {{"branch", branch_}, {"output_bases", site_.output_bases}, {"host", describe_host()}};
     manifest.timings = {report.value("pause_ms", 0.0), report.value("latency_ms", 0.0)};
     manifest.sizes = {report.value("ram_bytes", uint64_t{0}), report.value("stored_bytes", uint64_t{0}),
                       report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
 
-    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}};
+    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}, report.value("disk_sums", "")};
     const auto frozen = taking_->directory / disk.path;
     for (const char* name : {MachineFiles::root, MachineFiles::work, MachineFiles::standard_output,
                              MachineFiles::standard_error, MachineFiles::control}) {
@@ -157,17 +201,19 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.console = {disk.files[MachineFiles::standard_output], disk.files[MachineFiles::standard_error],
                         disk.files[MachineFiles::control]};
     manifest.disk = std::move(disk);
-    TLC_TRY(site_.directory.publish(manifest));
+    if (site_.two_levels()) TLC_TRY(site_.directory.fence(manifest.epoch));
+    TLC_TRY(site_.store.publish(manifest));
 
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
+    next_is_full_ = !report.value("goes_on", false);
+    space_.learn(manifest.memory.older.empty(), manifest.memory.size);
     log::info("checkpoint={} pause_ms={:.1f} latency_ms={:.0f} stored={} ram={} kind={} epoch={}",
               manifest.sequence, manifest.timings.pause_ms, manifest.timings.latency_ms,
               size_text(manifest.sizes.stored_bytes), size_text(manifest.sizes.ram_bytes),
               manifest.memory.older.empty() ? "full" : "incremental", manifest.epoch);
-    const auto keep = site_.job.request.keep != 0 ? site_.job.request.keep : site_.config.job.keep;
-    const auto pruned =
-        site_.directory.prune(keep, [&](const auto& path) { return site_.disk.remove(path); });
+    will_carry(manifest.sequence);
+    const auto pruned = prune();
     if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
     return {};
 }
@@ -177,10 +223,7 @@ void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
     const auto sequence = std::exchange(taking_, std::nullopt)->sequence;
     log::warning("checkpoint {} was given up: {}", sequence, error.message);
-    // The one reason the user can do something about; said where the user looks.
-    if (error.kind == ErrorKind::no_space && !std::exchange(told_of_no_space_, true))
-        fmt::print(stderr, "tlc-run: no checkpoint can be taken until there is space in {}: {}\n",
-                   site_.directory.path().parent_path().string(), error.message);
+    tell_of_no_space(error);
     if (auto removed = discard(sequence); !removed) log::warning("{}", removed.error().message);
 }
 

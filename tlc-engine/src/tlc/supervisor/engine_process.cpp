@@ -50,7 +50,15 @@ Result<EngineProcess> EngineProcess::start(const std::filesystem::path& program,
     return EngineProcess(std::move(child), std::move(requests.write), std::move(answers.read));
 }
 
+bool EngineProcess::stalled(std::chrono::seconds limit) {
+    const auto now = std::chrono::steady_clock::now();
+    const uint64_t activity = child_.activity();
+    if (activity != std::exchange(activity_, activity)) last_activity_ = now;
+    return now - last_activity_ > limit;
+}
+
 void EngineProcess::ask(const nlohmann::json& request) {
+    last_activity_ = std::chrono::steady_clock::now();
     // A pipe without a reader raises SIGPIPE, which must not end the job.
     const auto before = ::signal(SIGPIPE, SIG_IGN);
     const std::string line = request.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

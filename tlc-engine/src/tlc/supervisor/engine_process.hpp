@@ -26,6 +26,9 @@ class EngineProcess {
     // names, or that it has ended.
     std::optional<Result<nlohmann::json>> poll();
     Result<nlohmann::json> wait(std::chrono::seconds limit);
+    // Whether it has neither computed nor moved data for `limit`, as far as the calls have seen; a request
+    // begins that time anew.
+    bool stalled(std::chrono::seconds limit);
     // Descriptor that becomes readable when the engine prints or ends.
     int event_fd() const { return reader_.get(); }
 
@@ -37,7 +40,9 @@ class EngineProcess {
     Child child_;
     Fd writer_;
     Fd reader_;
-    std::string text_; // read and not yet taken
+    std::string text_;      // read and not yet taken
+    uint64_t activity_ = 0; // Child::activity when it was last looked at
+    std::chrono::steady_clock::time_point last_activity_ = std::chrono::steady_clock::now();
 };
 
 } // namespace tlc

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
+#include <tlc/disk/packed_disk.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
+#include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/incarnation.hpp>
 
 #include <sys/stat.h>
@@ -32,20 +34,6 @@ class LiveGuard {
     Disk& disk_;
     std::filesystem::path path_;
 };
-
-Status check_image(const Manifest::Image& wanted) {
-    const auto found = describe_image(wanted.path);
-    if (!found)
-        return fail(ErrorKind::incompatible, "the checkpoint needs the guest image {}: {}", wanted.path,
-                    found.error().message);
-    if (*found != wanted)
-        return fail(
-            ErrorKind::incompatible,
-            "the guest image {} is not the one the job was started with (its size or date differs); put the "
-            "old one back to continue this job",
-            wanted.path);
-    return {};
-}
 
 } // namespace
 
@@ -92,7 +80,7 @@ Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
 
 Result<std::unique_ptr<Incarnation>> Incarnation::boot(const JobSite& site, uint64_t epoch,
                                                        const Manifest::Vm& vm) {
-    const auto live = site.directory.live_directory(epoch);
+    const auto live = site.store.live_directory(epoch);
     TLC_TRY(site.disk.create_live(live));
     LiveGuard guard(site.disk, live);
     std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, vm));
@@ -110,10 +98,17 @@ Result<std::unique_ptr<Incarnation>> Incarnation::restore(const JobSite& site, u
     if (checkpoint.error) return tl::unexpected(*checkpoint.error);
     const Manifest& manifest = *checkpoint.manifest;
     if (!manifest.disk) return fail(ErrorKind::damaged, "checkpoint {} has no disk", checkpoint.sequence);
-    TLC_TRY(check_image(manifest.image));
-    const auto live = site.directory.live_directory(epoch);
-    TLC_TRY(site.disk.restore(checkpoint.directory / manifest.disk->path, live));
+    TLC_TRY(check_host(manifest, site.kvm_device));
+    const auto live = site.store.live_directory(epoch);
+    if (manifest.disk->kind != packed_kind)
+        TLC_TRY(site.disk.restore(checkpoint.directory / manifest.disk->path, live));
+    else
+        TLC_TRY(site.disk.create_live(live));
     LiveGuard guard(site.disk, live);
+    if (manifest.disk->kind == packed_kind) {
+        TLC_TRY_ASSIGN(index, read_packed_index(checkpoint.directory, manifest.disk->sums));
+        TLC_TRY(unpack_disk(checkpoint.directory, index, live));
+    }
     std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, manifest.vm));
     TLC_TRY(life->start(site, std::nullopt));
     std::vector<std::string> arguments{

@@ -22,14 +22,17 @@ namespace tlc {
 struct JobSite {
     const Job& job;
     const SiteConfig& config;
-    const JobDirectory& directory;
-    Disk& disk;
+    const JobDirectory& directory;      // the job's, which every node can reach
+    const JobDirectory& store;          // the same, or one of this node: live disks and new checkpoints
+    Disk& disk;                         // of the store's file system
     std::filesystem::path runtime;      // private, node-local: sockets, the guest's initramfs
     std::filesystem::path image;        // guest image under the root disk
     std::vector<uint64_t> output_bases; // sizes of stdout and stderr before the job printed anything
     int userfaultfd_device = -1;
     int kvm_device = -1;
     int log_fd = -1;
+    // Whether checkpoints are taken on the node first and then carried to the job's directory.
+    bool two_levels() const { return store.path() != directory.path(); }
 };
 
 class Incarnation {

@@ -4,6 +4,7 @@
 #include <tlc/base/units.hpp>
 #include <tlc/request/validate.hpp>
 #include <tlc/supervisor/job_file.hpp>
+#include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/session.hpp>
 #include <tlc/supervisor/slurm_state.hpp>
 #include <tlc/vm/accelerator.hpp>
@@ -115,7 +116,6 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
     const int kvm = inherited("TLC_KVM_FD");
     TLC_TRY_ASSIGN(accelerator, choose_accelerator(accelerator_name(config.vm.accelerator), kvm));
 
-    TLC_TRY_ASSIGN(disk, open_disk(job.request.checkpoint_dir));
     TLC_TRY_ASSIGN(directory, open_directory(job, job.request.checkpoint_dir));
     TLC_TRY_ASSIGN(log_file, open_file(directory.log_file(), O_WRONLY | O_CREAT | O_APPEND));
     log::set_sink(log_file.get(), config.log_level);
@@ -124,12 +124,15 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
               accelerator.reason);
 
     TLC_TRY_ASSIGN(bases, remember(job, directory));
+    TLC_TRY_ASSIGN(store, open_store(directory, config.paths.local_dir));
+    TLC_TRY_ASSIGN(disk, open_disk(store.path()));
     // A restart by hand has an output of its own, which holds nothing yet.
     if (job.restart_from) bases = {0, 0};
     TLC_TRY_ASSIGN(runtime, RuntimeDirectory::make());
     const JobSite site{job,
                        config,
                        directory,
+                       store,
                        *disk,
                        runtime.path(),
                        job.request.image,

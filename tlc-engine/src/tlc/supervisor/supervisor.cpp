@@ -4,6 +4,7 @@
 #include <tlc/base/units.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/job_file.hpp>
+#include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/slurm_state.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
@@ -16,8 +17,8 @@ namespace {
 constexpr auto tick = std::chrono::milliseconds(100);
 // The guest powers off after its last line.
 constexpr auto power_off_limit = std::chrono::seconds(90);
-// For the last word of an engine whose QEMU has ended.
-constexpr auto filler_limit = std::chrono::seconds(10);
+// For the last word of an engine whose QEMU has ended: it may still check the disk.
+constexpr auto filler_limit = std::chrono::minutes(10);
 constexpr unsigned most_lives_without_progress = 5;
 
 } // namespace
@@ -33,6 +34,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         watch_vm();
         if (life_->filler()) follow_filler();
         if (engine_) TLC_TRY(follow_engine());
+        if (carrier_) TLC_TRY(follow_carrier());
         if (const auto status = life_->vm().poll()) {
             TLC_TRY(follow_guest());
             if (life_->filler()) take_filling(life_->filler()->wait(filler_limit));
@@ -56,7 +58,7 @@ Status Supervisor::begin() {
 }
 
 Result<std::vector<Checkpoint>> Supervisor::candidates() const {
-    TLC_TRY_ASSIGN(all, site_.directory.list());
+    TLC_TRY_ASSIGN(all, all_checkpoints());
     if (branch_.empty()) return all;
     // Restarted from a chosen checkpoint: what this branch has saved since, then the chosen one.
     std::vector<Checkpoint> out;
@@ -106,8 +108,7 @@ Status Supervisor::begin_life() {
             "the VM has ended {} times without a new checkpoint; see console-*.log and qemu-*.log in {}",
             most_lives_without_progress, site_.directory.path().string());
     TLC_TRY_ASSIGN(epoch, site_.directory.claim_epoch());
-    if (auto swept = site_.directory.sweep(epoch, [&](const auto& path) { return site_.disk.remove(path); });
-        !swept)
+    if (auto swept = sweep(epoch); !swept)
         log::warning("leftovers of an earlier start stay: {}", swept.error().message);
 
     const bool earlier_start = site_.job.restart_count > 0 || site_.job.restart_from || epoch > 1;
@@ -127,6 +128,7 @@ Status Supervisor::begin_life() {
     last_heartbeat_ = last_running_ = Clock::now();
     started_ = restored;
     next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    if (restored) prepare_engine();
     TLC_TRY(life_->reconcile_output(restored));
     for (const auto& text : notices_.take())
         fmt::print(stderr, "tlc-run: {}\n", text);
@@ -142,6 +144,7 @@ Status Supervisor::follow_guest() {
         case GuestEvent::Kind::started:
             if (!started_) next_checkpoint_ = Clock::now() + site_.job.request.interval;
             started_ = true;
+            prepare_engine();
             break;
         case GuestEvent::Kind::exited:
             if (!end_) log::info("script ended {}={}", event.signalled ? "signal" : "code", event.code);
@@ -178,7 +181,7 @@ Status Supervisor::handle_signals(SignalQueue& signals) {
     return {};
 }
 
-// The memory of a restored VM is in, or will never be. Then the VM is lost: QEMU ends, unless it waits itself
+// A restored VM is complete, or will never be. Then the VM is lost: QEMU ends, unless it waits itself
 // for a page that does not come.
 void Supervisor::follow_filler() {
     const auto answer = life_->filler()->poll();
@@ -192,14 +195,15 @@ void Supervisor::take_filling(const Result<nlohmann::json>& answer) {
     if (answer) {
         log::info("memory complete latency_ms={:.0f} faults={}", answer->value("latency_ms", 0.0),
                   answer->value("faults", uint64_t{0}));
+        prepare_engine();
         return;
     }
     memory_lost_ = true;
     // A guest that powers off takes QEMU with it.
     if (end_)
-        log::info("the VM ended before all its memory was in: {}", answer.error().message);
+        log::info("the VM ended before it was complete: {}", answer.error().message);
     else
-        log::error("the VM has lost the rest of its memory: {}", answer.error().message);
+        log::error("the VM cannot go on, its memory or disk is not complete: {}", answer.error().message);
     if (answer.error().kind == ErrorKind::damaged) unusable_[restored_] = answer.error();
 }
 
@@ -212,6 +216,7 @@ Status Supervisor::handle_vm_end(const ExitStatus& status) {
 Result<JobEnd> Supervisor::finish() {
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
     engine_.reset();
+    carrier_.reset();
     TLC_TRY(life_->pump_output());
     const auto work = life_->live() / MachineFiles::work;
     if (auto staged = stage_out(site_.job, work); !staged)
@@ -221,19 +226,18 @@ Result<JobEnd> Supervisor::finish() {
     TLC_TRY(write_job_result(site_.directory.path(),
                              {end_->signalled, end_->code, utc_text(std::chrono::system_clock::now())}));
     // What a job that ended well has left is only its memory; a failed one may be worth another look.
-    if (!end_->signalled && end_->code == 0 && !asked_to_end_) {
-        TLC_TRY_ASSIGN(checkpoints, site_.directory.list());
+    const bool well = !end_->signalled && end_->code == 0 && !asked_to_end_;
+    if (well) {
+        TLC_TRY_ASSIGN(checkpoints, all_checkpoints());
         for (auto oldest = checkpoints.rbegin(); oldest != checkpoints.rend(); ++oldest)
             if (auto removed = discard(oldest->sequence); !removed)
                 log::warning("{}", removed.error().message);
     }
     if (auto removed = site_.disk.remove(life_->live()); !removed)
         log::warning("{}", removed.error().message);
+    if (auto removed = well ? remove_store(site_.directory, site_.store) : Status{}; !removed)
+        log::warning("{}", removed.error().message);
     return *end_;
-}
-
-Status Supervisor::discard(uint64_t sequence) const {
-    return site_.directory.remove(sequence, [&](const auto& path) { return site_.disk.remove(path); });
 }
 
 } // namespace tlc

@@ -8,6 +8,7 @@
 #include <tlc/supervisor/incarnation.hpp>
 #include <tlc/supervisor/notices.hpp>
 #include <tlc/supervisor/signals.hpp>
+#include <tlc/supervisor/space_forecast.hpp>
 
 #include <chrono>
 #include <map>
@@ -43,6 +44,7 @@ class Supervisor {
     Status handle_signals(SignalQueue& signals);
     Status handle_vm_end(const ExitStatus& status);
     void start_checkpoint();
+    void prepare_engine();
     Status start_engine();
     Status follow_engine();
     void follow_filler();
@@ -50,6 +52,17 @@ class Supervisor {
     Status publish_report(const nlohmann::json& report);
     Status publish(const nlohmann::json& report);
     void abandon_checkpoint(const Error& error);
+    Status check_space();
+    void tell_of_no_space(const Error& error);
+    Result<size_t> prune() const;
+    size_t kept() const;
+    Result<ClaimedCheckpoint> claim_checkpoint() const;
+    Result<std::vector<Checkpoint>> all_checkpoints() const;
+    void will_carry(uint64_t sequence);
+    void carry_newest();
+    void give_up_carrying(uint64_t sequence) const;
+    Status follow_carrier();
+    Status sweep(uint64_t epoch);
     void watch_vm();
     void end_engine(std::string_view why);
     Result<JobEnd> finish();
@@ -61,15 +74,20 @@ class Supervisor {
     const std::string branch_;
     Notices notices_;
     std::unique_ptr<Incarnation> life_;
-    std::optional<EngineProcess> engine_;     // from the first checkpoint of a life on
+    std::optional<EngineProcess> engine_;     // as soon as the script runs in complete memory
     std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
-    uint64_t restored_ = 0;                   // the checkpoint of this life, if it is of one
-    bool memory_lost_ = false;                // of this life's VM
-    std::map<uint64_t, Error> unusable_;      // checkpoints found damaged
+    std::optional<EngineProcess> carrier_;    // carries `carrying_` to the job's directory
+    std::optional<uint64_t> carrying_;
+    std::optional<uint64_t> to_carry_;   // next
+    uint64_t restored_ = 0;              // the checkpoint of this life, if it is of one
+    bool memory_lost_ = false;           // of this life's VM
+    std::map<uint64_t, Error> unusable_; // checkpoints found damaged
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
-    bool disk_full_ = false;           // QEMU stopped the VM because it could not write
-    bool told_of_no_space_ = false;    // once in a row of failed checkpoints
+    bool disk_full_ = false;        // QEMU stopped the VM because it could not write
+    bool told_of_no_space_ = false; // once in a row of failed checkpoints
+    SpaceForecast space_;
+    bool next_is_full_ = true;
     Clock::time_point last_running_;   // when QEMU said so, or there was no engine that could hold it
     Clock::time_point last_heartbeat_; // of the guest
     unsigned lives_without_progress_ = 0;
