@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The commands of tlc-restart. Each prints to stdout, a table for people or one JSON value, and returns an
-// Error with the exit code's kind. None changes a checkpoint.
+// Error with the exit code's kind. Only prune changes anything.
 #pragma once
 
 #include <tlc/base/result.hpp>
@@ -22,7 +22,25 @@ Result<std::filesystem::path> checkpoint_root(const std::string& option, const s
 Result<JobDirectory> find_job(const std::filesystem::path& root, const std::string& name);
 
 Status list_jobs(const std::vector<JobDirectory>& jobs, bool json);
-Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, bool json);
+// With whether the host it runs on could restore it, by the site's configuration.
+Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, const std::string& config_file,
+                bool json);
+
+struct VerifyOptions {
+    std::optional<uint64_t> sequence;
+    bool all = false; // every checkpoint instead of each job's newest
+    bool json = false;
+};
+// Reads everything. ErrorKind::damaged if one of them cannot be restored.
+Status verify_jobs(const std::vector<JobDirectory>& jobs, const VerifyOptions& options);
+
+struct PruneOptions {
+    std::optional<size_t> keep; // otherwise as many as each job keeps
+    bool ended = false;         // all checkpoints of jobs that have ended, instead
+    bool yes = false;           // otherwise it is only told what would be removed
+    bool json = false;
+};
+Status prune_jobs(const std::vector<JobDirectory>& jobs, const PruneOptions& options);
 
 struct RestartOptions {
     std::optional<uint64_t> sequence;

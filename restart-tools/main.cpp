@@ -14,18 +14,10 @@ struct Options {
     std::string job;
     std::optional<uint64_t> sequence;
     bool json = false;
+    VerifyOptions verify;
+    PruneOptions prune;
     RestartOptions restart;
 };
-
-Status list(const Options& options) {
-    TLC_TRY_ASSIGN(root, checkpoint_root(options.root, options.config));
-    if (!options.job.empty()) {
-        TLC_TRY_ASSIGN(job, find_job(root, options.job));
-        return list_jobs({job}, options.json);
-    }
-    TLC_TRY_ASSIGN(jobs, list_job_directories(root));
-    return list_jobs(jobs, options.json);
-}
 
 Result<JobDirectory> job_of(const Options& options) {
     if (options.job.find('/') != std::string::npos) return JobDirectory::open(options.job);
@@ -33,9 +25,37 @@ Result<JobDirectory> job_of(const Options& options) {
     return find_job(root, options.job);
 }
 
+// The one that was named, or all.
+Result<std::vector<JobDirectory>> jobs_of(const Options& options) {
+    if (!options.job.empty()) {
+        TLC_TRY_ASSIGN(job, job_of(options));
+        return std::vector{job};
+    }
+    TLC_TRY_ASSIGN(root, checkpoint_root(options.root, options.config));
+    return list_job_directories(root);
+}
+
+Status list(const Options& options) {
+    TLC_TRY_ASSIGN(jobs, jobs_of(options));
+    return list_jobs(jobs, options.json);
+}
+
+Status verify(Options& options) {
+    TLC_TRY_ASSIGN(jobs, jobs_of(options));
+    options.verify.sequence = options.sequence;
+    options.verify.json = options.json;
+    return verify_jobs(jobs, options.verify);
+}
+
+Status prune(Options& options) {
+    TLC_TRY_ASSIGN(jobs, jobs_of(options));
+    options.prune.json = options.json;
+    return prune_jobs(jobs, options.prune);
+}
+
 Status show(const Options& options) {
     TLC_TRY_ASSIGN(job, job_of(options));
-    return show_job(job, options.sequence, options.json);
+    return show_job(job, options.sequence, options.config, options.json);
 }
 
 Status restart(Options& options) {
@@ -67,6 +87,26 @@ int run(int argc, char** argv) {
     show_command->add_option("--sequence", options.sequence, "number of the checkpoint")->type_name("N");
     show_command->add_flag("--json", options.json, "one object");
 
+    auto* verify_command = app.add_subcommand(
+        "verify", "read everything a checkpoint is made of and name what is broken: of each job the newest");
+    verify_command->add_option("job", options.job, "only this job's: job id, cluster-id or directory");
+    auto* one = verify_command->add_option("--sequence", options.sequence, "this one")->type_name("N");
+    verify_command->add_flag("--all", options.verify.all, "every checkpoint")->excludes(one);
+    verify_command->add_flag("--json", options.json, "an array of objects");
+
+    auto* prune_command =
+        app.add_subcommand("prune", "tell which checkpoints are superfluous, and with --yes remove them");
+    prune_command->add_option("job", options.job, "only this job's: job id, cluster-id or directory");
+    auto* keep = prune_command
+                     ->add_option("--keep", options.prune.keep,
+                                  "whole checkpoints that stay (default: as many as the job itself keeps)")
+                     ->type_name("N")
+                     ->check(CLI::Range(1, 1000));
+    prune_command->add_flag("--ended", options.prune.ended, "all checkpoints of jobs that have ended")
+        ->excludes(keep);
+    prune_command->add_flag("--yes", options.prune.yes, "remove them");
+    prune_command->add_flag("--json", options.json, "one object");
+
     auto* run_command =
         app.add_subcommand("run", "continue a job: submit it again, or run it here with --local");
     run_command->add_option("job", options.job, "job id, cluster-id or directory")->required();
@@ -82,9 +122,11 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return app.exit(error) == 0 ? 0 : static_cast<int>(ErrorKind::usage);
     }
-    const auto done = list_command->parsed()   ? list(options)
-                      : show_command->parsed() ? show(options)
-                                               : restart(options);
+    const auto done = list_command->parsed()     ? list(options)
+                      : show_command->parsed()   ? show(options)
+                      : verify_command->parsed() ? verify(options)
+                      : prune_command->parsed()  ? prune(options)
+                                                 : restart(options);
     if (done) return 0;
     fmt::print(stderr, "tlc-restart: error: {}\n", done.error().message);
     return done.error().exit_code();
