@@ -12,7 +12,7 @@ from bench.method import Method, Unavailable
 from bench.vm import BenchError, die_with_parent
 
 LONGEST_SAVE = 180  # seconds
-RECOVERY_SECONDS, TRACKED_SECONDS = 1, 4
+START_SECONDS, RECOVERY_SECONDS, TRACKED_SECONDS = 0.5, 1, 4
 MIB = 1 << 20
 
 
@@ -122,8 +122,8 @@ class Server:
         self.said.close()
 
 
-class Incremental(Engine):
-    """The second checkpoint of a server; the first one, which is full, only prepares it."""
+class Served(Engine):
+    """The first checkpoint of a server, which has been there since the job began, as for every job."""
 
     def __init__(self, name):
         super().__init__(name, "cow")
@@ -134,6 +134,27 @@ class Incremental(Engine):
         if "serve" not in known.stdout:
             raise Unavailable("this tlc-engine has no serve")
         self.server = Server(job)
+        time.sleep(START_SECONDS)
+        return {}
+
+    def save(self, job):
+        report = self.server.request(self.image(job.directory))
+        return {**columns(report), "engine_rss_mib": peak_rss_mib(self.server.child.pid)}
+
+    def close(self):
+        if self.server:
+            self.server.close()
+        self.server = None
+
+    def image(self, directory):
+        return f"{directory}/full"
+
+
+class Incremental(Served):
+    """The second checkpoint of a server; the first one, which is full, only prepares it."""
+
+    def prepare(self, job):
+        super().prepare(job)
         start = time.monotonic()
         report = self.server.request(f"{job.directory}/full")
         latency = time.monotonic() - start
@@ -145,15 +166,10 @@ class Incremental(Engine):
         return {"full_image_mib": report["file_bytes"] / MIB, "full_latency_s": latency, "tracking_cost": cost}
 
     def save(self, job):
-        report = self.server.request(self.image(job.directory))
-        if not report.get("parent"):
+        row = super().save(job)
+        if not row["older_pages"]:
             raise BenchError("tlc-engine serve made a full image the second time, too")
-        return {**columns(report), "engine_rss_mib": peak_rss_mib(self.server.child.pid)}
-
-    def close(self):
-        if self.server:
-            self.server.close()
-        self.server = None
+        return row
 
     def image(self, directory):
         return f"{directory}/incremental"

@@ -3,7 +3,7 @@
 
 import time
 
-from bench.engine import Engine, Incremental
+from bench.engine import Engine, Incremental, Served
 from bench.method import Method
 from bench.qemu import Migration
 
@@ -29,6 +29,6 @@ ALL = {method.name: method for method in (
     Engine("log-1000", "log:1000"),
     Engine("mem-1000", "mem:1000"),
     Engine("onepass", "log:onepass"),
-    Engine("cow", "cow"),
+    Served("cow"),
     Incremental("cow-incremental"),
 )}
