@@ -200,7 +200,7 @@ loader_of() { pgrep -P "$1" -f 'tlc-engine load'; }
   fallocate -l "$(($(df --output=avail -B1 "$TEST_DIR/checkpoints" | tail -n 1) - (16 << 20)))" "$TEST_DIR/checkpoints/ballast"
   # A new engine begins with a full one.
   kill -9 "$(engine_of "$run_pid")"
-  until_true 40 grep -q 'was given up' "$(job_directory)/tlc.log"
+  until_true 40 grep -q 'no checkpoint is taken now' "$(job_directory)/tlc.log"
   run -0 --separate-stderr "$bin/tlc-restart" list --json
   [ "$(jq 'length > 0 and all(.whole)' <<<"$output")" = true ]
   grep -q 'no checkpoint' err
