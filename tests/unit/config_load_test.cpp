@@ -63,6 +63,7 @@ overhead = "300M"
 [job]
 keep = 5
 buffer = "128M"
+disk = "reflink"
 compress = "never"
 restore_rate = "3M"
 carry_rate = "9M"
@@ -80,6 +81,7 @@ level = "warning"
     EXPECT_EQ(config->vm.overhead_bytes, uint64_t{300} << 20);
     EXPECT_EQ(config->job.keep, 5u);
     EXPECT_EQ(config->job.buffer_bytes, uint64_t{128} << 20);
+    EXPECT_EQ(config->job.disk, "reflink");
     EXPECT_EQ(config->job.compress, "never");
     EXPECT_EQ(config->job.restore_rate_bytes, uint64_t{3} << 20);
     EXPECT_EQ(config->paths.local_dir, "/l");

@@ -108,12 +108,15 @@ int run(int argc, char** argv) {
         ->type_name("DIR");
     save_command->add_option("--live", arguments.request.live, "snapshot this live disk in the same pause")
         ->type_name("DIR");
+    save_command->add_option("--disk", arguments.request.disk, "kind of the live disk: auto, btrfs, reflink")
+        ->type_name("KIND")
+        ->capture_default_str();
     save_command->add_flag("--json", arguments.json, "print one JSON object");
 
     auto* serve_command = app.add_subcommand(
         "serve", "take checkpoints on request, each holding what has changed since the last one");
     serve_command->footer("Requests are JSON objects, one a line on standard input:\n"
-                          "  {\"out\": DIR, \"live\": DIR}\n"
+                          "  {\"out\": DIR, \"live\": DIR, \"disk\": KIND}\n"
                           "and each is answered by one line, as save --json prints it.");
     add_saver_options(*serve_command, arguments);
 

@@ -21,8 +21,10 @@ Result<SaveRequest> parse_request(const std::string& line) {
             request.out = path;
         else if (key == "live")
             request.live = path;
+        else if (key == "disk")
+            request.disk = path;
         else
-            return fail(ErrorKind::usage, "unknown key \"{}\" of a request (known: out, live)", key);
+            return fail(ErrorKind::usage, "unknown key \"{}\" of a request (known: out, live, disk)", key);
     }
     if (request.out.empty()) return fail(ErrorKind::usage, "a request needs \"out\", a directory");
     return request;

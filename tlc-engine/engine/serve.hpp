@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // tlc-engine serve: takes checkpoints on request until its standard input ends, and notes in between what the
 // VM writes. One JSON object a line on standard input,
-//     {"out": DIR, "live": DIR}     (live may be left out)
+//     {"out": DIR, "live": DIR, "disk": KIND}     (live and disk may be left out)
 // and for each one line on standard output: the report that `save --json` prints, or
 //     {"error": TEXT, "exit_code": N}
 // An error ends only that checkpoint. See SaveRequest for what the directories mean.

@@ -3,13 +3,14 @@
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
+#include <vector>
 
 namespace tlc {
 
@@ -60,19 +61,75 @@ Status make_directory(const std::filesystem::path& path, mode_t mode) {
     return fail_errno(errno, fmt::format("cannot create directory {}", path.string()));
 }
 
-Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode) {
+namespace {
+
+// Copies [from, end) to the same place, whatever the file systems are.
+Status copy_range(int source, int target, off_t from, off_t end) {
+    std::vector<std::byte> buffer;
+    for (off_t at = from; at < end;) {
+        if (buffer.empty()) {
+            off_t in = at;
+            off_t out = at;
+            const ssize_t n = ::copy_file_range(source, &in, target, &out, static_cast<size_t>(end - at), 0);
+            if (n > 0) {
+                at += n;
+                continue;
+            }
+            if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO))
+                return fail_errno(errno, "copying");
+            // It cannot be done by the kernel here; whatever else is wrong shows itself again below.
+            buffer.resize(size_t{1} << 20);
+        }
+        const auto part = std::span(buffer).first(std::min(buffer.size(), static_cast<size_t>(end - at)));
+        TLC_TRY(read_at(source, part, static_cast<uint64_t>(at)));
+        TLC_TRY(write_at(target, part, static_cast<uint64_t>(at)));
+        at += static_cast<off_t>(part.size());
+    }
+    return {};
+}
+
+Status copy_data(int source, int target, off_t size) {
+    for (off_t at = 0; at < size;) {
+        off_t data = ::lseek(source, at, SEEK_DATA);
+        if (data < 0 && errno == ENXIO) break; // only a hole is left
+        off_t hole = data < 0 ? size : ::lseek(source, data, SEEK_HOLE);
+        if (data < 0) data = at; // the file system does not tell
+        hole = hole < 0 ? size : std::min(hole, size);
+        TLC_TRY(copy_range(source, target, data, hole));
+        at = hole;
+    }
+    if (::ftruncate(target, size) != 0) return fail_errno(errno, "setting the size");
+    return {};
+}
+
+} // namespace
+
+Status clone_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode) {
     TLC_TRY_ASSIGN(source, open_file(from, O_RDONLY));
     TLC_TRY_ASSIGN(target, open_file(to, O_WRONLY | O_CREAT | O_EXCL, mode));
     if (::ioctl(target.get(), FICLONE, source.get()) == 0) return {};
-    for (;;) {
-        const ssize_t n = ::sendfile(target.get(), source.get(), nullptr, size_t{1} << 30);
-        if (n == 0) return {};
-        if (n < 0 && errno != EINTR) {
-            const int error = errno;
-            ::unlink(to.c_str());
-            return fail_errno(error, fmt::format("cannot copy {} to {}", from.string(), to.string()));
-        }
-    }
+    const int error = errno;
+    ::unlink(to.c_str());
+    return fail_errno(error, fmt::format("cannot clone {} as {}", from.string(), to.string()));
+}
+
+Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode,
+                 std::optional<uint64_t> bytes) {
+    TLC_TRY_ASSIGN(source, open_file(from, O_RDONLY));
+    struct stat info {};
+    if (::fstat(source.get(), &info) != 0)
+        return fail_errno(errno, fmt::format("cannot look at {}", from.string()));
+    const off_t size = bytes ? static_cast<off_t>(*bytes) : info.st_size;
+    if (size > info.st_size) return fail("{} has only {} of {} bytes", from.string(), info.st_size, size);
+    TLC_TRY_ASSIGN(target, open_file(to, O_WRONLY | O_CREAT | O_EXCL, mode));
+    Status copied;
+    if (::ioctl(target.get(), FICLONE, source.get()) != 0)
+        copied = copy_data(source.get(), target.get(), size);
+    else if (::ftruncate(target.get(), size) != 0)
+        copied = fail_errno(errno, "setting the size");
+    if (copied) return {};
+    ::unlink(to.c_str());
+    return in_context(copied.error(), fmt::format("cannot copy {} to {}", from.string(), to.string()));
 }
 
 Result<uint64_t> free_space(const std::filesystem::path& path) {

@@ -6,6 +6,7 @@
 #include <tlc/base/result.hpp>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,8 +28,14 @@ Status sync_path(const std::filesystem::path& path);
 // mkdir(2); ErrorKind::busy if it exists already.
 Status make_directory(const std::filesystem::path& path, mode_t mode = 0700);
 
-// Copies a regular file, sharing its blocks (FICLONE) where the file system can. The target must not exist.
-Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode = 0600);
+// Makes the new file `to` share the blocks of `from` (FICLONE). On failure there is no new file.
+Status clone_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode = 0600);
+
+// Copies a regular file, sharing its blocks where the file system can; holes stay holes. With `bytes` only so
+// much from its start, which may be a file that still grows. The target must not exist; on failure it does
+// not.
+Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode = 0600,
+                 std::optional<uint64_t> bytes = std::nullopt);
 
 // Bytes an ordinary user may still write on the file system of `path`.
 Result<uint64_t> free_space(const std::filesystem::path& path);

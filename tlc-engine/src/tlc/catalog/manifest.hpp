@@ -26,7 +26,7 @@ constexpr uint64_t manifest_version = 3;
 inline constexpr const char* packed_kind = "packed";
 
 struct ManifestDisk {
-    std::string kind = "btrfs";
+    std::string kind = "btrfs";            // Disk::kind()
     std::string path = "disk";             // a name in the checkpoint's directory
     std::map<std::string, uint64_t> files; // name in `path` -> size
     // Checksum of disk.sums, which tells what the files hold, or for the kind "packed" of disk.index. Empty:

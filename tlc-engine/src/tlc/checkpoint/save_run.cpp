@@ -58,7 +58,7 @@ Status SaveRun::prepare() {
     if (std::filesystem::exists(request_.out / "memory.h5", error))
         return fail(ErrorKind::usage, "{} holds a checkpoint already", request_.out.string());
     if (!request_.live.empty()) {
-        TLC_TRY_ASSIGN(disk, open_disk(request_.live));
+        TLC_TRY_ASSIGN(disk, open_disk(request_.live, request_.disk));
         disk_ = std::move(disk);
     }
     report_.created = utc_text(std::chrono::system_clock::now());

@@ -36,6 +36,7 @@ struct SaverOptions {
 struct SaveRequest {
     std::filesystem::path out;
     std::filesystem::path live; // the VM's live disk; empty: memory only
+    std::string disk = "auto";  // its kind, see open_disk()
 };
 
 struct SaveReport {

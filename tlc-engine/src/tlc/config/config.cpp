@@ -116,8 +116,9 @@ std::string describe(const SiteConfig& config) {
     if (config.job.carry_rate_bytes > 0)
         text += fmt::format("carry_rate = {}\n", size_value(config.job.carry_rate_bytes));
     text += fmt::format("stall_limit = {}\n", config.job.stall_seconds);
-    text += fmt::format("compress = \"{}\"\nstage_limit = {}\nwork_disk = {}\n", config.job.compress,
-                        size_value(config.job.stage_limit_bytes), size_value(config.job.work_disk_bytes));
+    text += fmt::format("disk = \"{}\"\ncompress = \"{}\"\nstage_limit = {}\nwork_disk = {}\n",
+                        config.job.disk, config.job.compress, size_value(config.job.stage_limit_bytes),
+                        size_value(config.job.work_disk_bytes));
     return text + fmt::format("\n[log]\nlevel = \"{}\"\n", level_name(config.log_level));
 }
 

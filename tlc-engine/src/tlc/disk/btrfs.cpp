@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/disk/btrfs.hpp>
+#include <tlc/disk/plain.hpp>
 
 #include <sys/stat.h>
 
@@ -27,12 +28,6 @@ Status check(btrfs_util_error result, std::string_view step, const fs::path& pat
     return fail_errno(error, fmt::format("{} {}", step, path.string()));
 }
 
-Status must_be_free(const fs::path& path) {
-    struct stat info {};
-    if (::lstat(path.c_str(), &info) == 0) return fail(ErrorKind::busy, "{} exists already", path.string());
-    return {};
-}
-
 // Deleting a subvolume is for root unless the mount says otherwise; emptying it and rmdir is for everyone.
 Status empty_and_remove(const fs::path& path, bool subvolume) {
     if (subvolume)
@@ -40,6 +35,7 @@ Status empty_and_remove(const fs::path& path, bool subvolume) {
     std::error_code error;
     fs::remove_all(path, error);
     if (!error) return {};
+    if (!subvolume) return fail_errno(error.value(), fmt::format("cannot remove {}", path.string()));
     return fail(
         "cannot remove {}: {} (mount the file system with user_subvol_rm_allowed, or ask the administrator "
         "to run: btrfs subvolume delete {})",
@@ -76,6 +72,13 @@ Status BtrfsDisk::settle(const fs::path& snapshot) {
 
 Status BtrfsDisk::restore(const fs::path& snapshot, const fs::path& new_live) {
     TLC_TRY(must_be_free(new_live));
+    // What another kind has frozen is just files.
+    if (btrfs_util_is_subvolume(snapshot.c_str()) == BTRFS_UTIL_ERROR_NOT_SUBVOLUME) {
+        TLC_TRY(create_live(new_live));
+        auto copied = copy_files(snapshot, new_live);
+        if (!copied) (void)remove(new_live);
+        return copied;
+    }
     return check(btrfs_util_create_snapshot(snapshot.c_str(), new_live.c_str(), 0, nullptr, nullptr),
                  "cannot make a writable copy of", snapshot);
 }

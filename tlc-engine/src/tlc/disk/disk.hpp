@@ -17,7 +17,7 @@ class Disk {
   public:
     virtual ~Disk() = default;
 
-    // The kind as it stands in a manifest: "btrfs".
+    // The kind as it stands in a manifest: "btrfs" or "reflink".
     virtual std::string_view kind() const = 0;
     // A new empty live disk, mode 0700. ErrorKind::busy if the path exists.
     virtual Status create_live(const std::filesystem::path& path) = 0;
@@ -27,13 +27,17 @@ class Disk {
     virtual Status snapshot(const std::filesystem::path& live, const std::filesystem::path& to) = 0;
     // Returns when the snapshot is durable.
     virtual Status settle(const std::filesystem::path& snapshot) = 0;
-    // A new writable live disk with the content of a snapshot, which stays as it is.
+    // A new writable live disk with the content of a snapshot, of whatever kind, which stays as it is.
     virtual Status restore(const std::filesystem::path& snapshot, const std::filesystem::path& new_live) = 0;
     // Removes a live disk, a snapshot or a plain directory with all it holds. Nothing there is success.
     virtual Status remove(const std::filesystem::path& path) = 0;
 };
 
-// The Disk for the file system of `directory`; ErrorKind::incompatible says what to do where there is none.
-Result<std::unique_ptr<Disk>> open_disk(const std::filesystem::path& directory);
+// The Disk of a kind, or ("auto") the best one for the file system of `directory`, which has to be writable.
+// ErrorKind::incompatible says what to do where it cannot be.
+Result<std::unique_ptr<Disk>> open_disk(const std::filesystem::path& directory,
+                                        std::string_view kind = "auto");
+
+bool is_disk_kind(std::string_view kind);
 
 } // namespace tlc

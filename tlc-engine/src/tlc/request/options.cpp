@@ -120,7 +120,7 @@ const std::vector<OptionSpec>& option_table() {
          "run the job in a VM and take a checkpoint of it this often (90s, 10m, 2h)", "TLC_VM_CHECKPOINT",
          parse_checkpoint},
         {"vm-image", "file", "guest image the job runs in", "TLC_VM_IMAGE", parse_image},
-        {"vm-checkpoint-dir", "dir", "directory for checkpoints, on a Btrfs all nodes can reach",
+        {"vm-checkpoint-dir", "dir", "directory for checkpoints that all nodes can reach",
          "TLC_VM_CHECKPOINT_DIR", parse_directory},
         {"vm-checkpoint-keep", "n", "how many checkpoints to keep (2 or more)", "TLC_VM_CHECKPOINT_KEEP",
          parse_keep},

@@ -3,9 +3,7 @@
 #include <tlc/base/units.hpp>
 #include <tlc/request/validate.hpp>
 
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 
 #include <cerrno>
 #include <cstring>
@@ -41,15 +39,6 @@ Status check_directory(const std::string& directory) {
         return fail(ErrorKind::usage,
                     "--vm-checkpoint-dir: you may not write into {}; write a directory of your own",
                     directory);
-    struct statfs system {};
-    if (::statfs(directory.c_str(), &system) != 0)
-        return fail_errno(errno, fmt::format("--vm-checkpoint-dir: cannot look at {}", directory));
-    if (static_cast<unsigned long>(system.f_type) != BTRFS_SUPER_MAGIC)
-        return fail(
-            ErrorKind::usage,
-            "--vm-checkpoint-dir: {} is not on a Btrfs file system, which the snapshots of the VM's disk "
-            "need; write a directory on Btrfs",
-            directory);
     TLC_TRY_ASSIGN(space, free_space(directory));
     if (space < least_free_space)
         return fail(

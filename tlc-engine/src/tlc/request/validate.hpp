@@ -24,7 +24,7 @@ Status check_memory(const JobRequest& request, uint64_t job_memory_bytes);
 Status check_nodes(uint64_t nodes, uint64_t het_components = 1);
 
 // Makes image and checkpoint directory absolute (seen from the submit directory), then checks that the image
-// can be read, the checkpoint directory can be written, lies on Btrfs and has space, and that the files to
+// can be read, the checkpoint directory can be written and has space, and that the files to
 // stage are there.
 Status check_files(JobRequest& request, const std::filesystem::path& submit_directory);
 

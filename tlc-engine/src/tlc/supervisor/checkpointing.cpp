@@ -41,7 +41,9 @@ void Supervisor::start_checkpoint() {
     taking_ = *claimed;
     if (!engine_)
         if (auto started = start_engine(); !started) return abandon_checkpoint(started.error());
-    engine_->ask({{"out", taking_->directory.string()}, {"live", life_->live().string()}});
+    engine_->ask({{"out", taking_->directory.string()},
+                  {"live", life_->live().string()},
+                  {"disk", site_.disk.kind()}});
 }
 
 Status Supervisor::start_engine() {

@@ -98,14 +98,19 @@ Result<std::unique_ptr<Incarnation>> Incarnation::restore(const JobSite& site, u
     if (checkpoint.error) return tl::unexpected(*checkpoint.error);
     const Manifest& manifest = *checkpoint.manifest;
     if (!manifest.disk) return fail(ErrorKind::damaged, "checkpoint {} has no disk", checkpoint.sequence);
+    const bool packed = manifest.disk->kind == packed_kind;
+    if (!packed && !is_disk_kind(manifest.disk->kind))
+        return fail(
+            ErrorKind::incompatible,
+            "checkpoint {} has a disk of the kind \"{}\", which this program does not know: use a newer "
+            "one",
+            checkpoint.sequence, manifest.disk->kind);
     TLC_TRY(check_host(manifest, site.kvm_device));
     const auto live = site.store.live_directory(epoch);
-    if (manifest.disk->kind != packed_kind)
-        TLC_TRY(site.disk.restore(checkpoint.directory / manifest.disk->path, live));
-    else
-        TLC_TRY(site.disk.create_live(live));
+    TLC_TRY(packed ? site.disk.create_live(live)
+                   : site.disk.restore(checkpoint.directory / manifest.disk->path, live));
     LiveGuard guard(site.disk, live);
-    if (manifest.disk->kind == packed_kind) {
+    if (packed) {
         TLC_TRY_ASSIGN(index, read_packed_index(checkpoint.directory, manifest.disk->sums));
         TLC_TRY(unpack_disk(checkpoint.directory, index, live));
     }

@@ -125,7 +125,8 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
 
     TLC_TRY_ASSIGN(bases, remember(job, directory));
     TLC_TRY_ASSIGN(store, open_store(directory, config.paths.local_dir));
-    TLC_TRY_ASSIGN(disk, open_disk(store.path()));
+    TLC_TRY_ASSIGN(disk, open_disk(store.path(), config.job.disk));
+    log::info("disk={} directory={}", disk->kind(), store.path().string());
     // A restart by hand has an output of its own, which holds nothing yet.
     if (job.restart_from) bases = {0, 0};
     TLC_TRY_ASSIGN(runtime, RuntimeDirectory::make());
