@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "../support/no_block_devices.hpp"
 #include "../support/temporary_directory.hpp"
 
 namespace tlc {
@@ -31,13 +32,15 @@ class Btrfs : public ::testing::Test {
   protected:
     fs::path root;
     std::unique_ptr<Disk> disk;
+    test::NoBlockDevices none;
 
     void SetUp() override {
         const char* directory = std::getenv("TLC_TEST_BTRFS");
         if (directory == nullptr) GTEST_SKIP() << "TLC_TEST_BTRFS names no directory on Btrfs";
         root = fs::path(directory) / ::testing::UnitTest::GetInstance()->current_test_info()->name();
         fs::create_directory(root);
-        auto opened = open_disk(root);
+        const char* kind = std::getenv("TLC_TEST_DISK_KIND");
+        auto opened = open_disk(root, kind == nullptr ? "auto" : kind);
         ASSERT_TRUE(opened) << opened.error().message;
         disk = std::move(*opened);
     }
@@ -64,10 +67,10 @@ TEST_F(Btrfs, makes_a_private_live_disk_once) {
 TEST_F(Btrfs, freezes_what_was_there_and_restores_it) {
     const auto path = live();
     const auto frozen = root / "disk";
-    ASSERT_TRUE(disk->sync(path));
+    ASSERT_TRUE(disk->prepare(path, frozen, none));
     // Not synced by anyone: the snapshot has to take what is only in memory.
     write(path / "stdout", "late");
-    const auto taken = disk->snapshot(path, frozen);
+    const auto taken = disk->snapshot(path, frozen, none);
     ASSERT_TRUE(taken) << taken.error().message;
     const auto settled = disk->settle(frozen);
     ASSERT_TRUE(settled) << settled.error().message;
@@ -90,19 +93,19 @@ TEST_F(Btrfs, freezes_what_was_there_and_restores_it) {
 TEST_F(Btrfs, does_not_take_a_snapshot_into_a_directory_or_of_one) {
     const auto path = live();
     fs::create_directory(root / "disk");
-    EXPECT_EQ(disk->snapshot(path, root / "disk").error().kind, ErrorKind::busy);
+    EXPECT_EQ(disk->snapshot(path, root / "disk", none).error().kind, ErrorKind::busy);
     EXPECT_TRUE(fs::is_empty(root / "disk"));
     EXPECT_EQ(disk->restore(path, root / "disk").error().kind, ErrorKind::busy);
-    EXPECT_THAT(disk->snapshot(root / "disk", root / "other").error().message,
+    EXPECT_THAT(disk->snapshot(root / "disk", root / "other", none).error().message,
                 HasSubstr("not a Btrfs subvolume"));
     EXPECT_FALSE(fs::exists(root / "other"));
-    EXPECT_FALSE(disk->snapshot(root / "nothing", root / "other"));
+    EXPECT_FALSE(disk->snapshot(root / "nothing", root / "other", none));
     EXPECT_FALSE(disk->settle(root / "nothing"));
 }
 
 TEST_F(Btrfs, removes_live_disks_snapshots_and_plain_directories) {
     const auto path = live();
-    ASSERT_TRUE(disk->snapshot(path, root / "disk"));
+    ASSERT_TRUE(disk->snapshot(path, root / "disk", none));
     fs::create_directories(root / "plain/inner");
     write(root / "plain/inner/file", "x");
     fs::create_directory_symlink(path, root / "link");

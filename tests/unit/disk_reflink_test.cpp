@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
+#include <tlc/disk/image_files.hpp>
 #include <tlc/disk/reflink.hpp>
 
 #include <gmock/gmock.h>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "../support/no_block_devices.hpp"
 #include "../support/temporary_directory.hpp"
 
 namespace tlc {
@@ -67,9 +69,10 @@ TEST(ReflinkDisk, leaves_nothing_where_files_cannot_be_cloned) {
     const test::TemporaryDirectory directory("/dev/shm");
     if (can_clone(directory.path()).value_or(true)) GTEST_SKIP() << "files can be cloned in /dev/shm here";
     ReflinkDisk disk;
+    test::NoBlockDevices none;
     ASSERT_TRUE(disk.create_live(directory / "live-1"));
     write(directory / "live-1/stdout", "x");
-    const auto taken = disk.snapshot(directory / "live-1", directory / "disk");
+    const auto taken = disk.snapshot(directory / "live-1", directory / "disk", none);
     ASSERT_FALSE(taken);
     EXPECT_THAT(taken.error().message, HasSubstr("stdout"));
     EXPECT_FALSE(fs::exists(directory / "disk"));
@@ -79,6 +82,7 @@ class Reflink : public ::testing::Test {
   protected:
     fs::path root;
     std::unique_ptr<Disk> disk;
+    test::NoBlockDevices none;
 
     void SetUp() override {
         const char* directory = std::getenv("TLC_TEST_REFLINK");
@@ -109,10 +113,10 @@ TEST_F(Reflink, makes_a_private_live_disk_once) {
 TEST_F(Reflink, freezes_what_was_there_and_restores_it) {
     const auto path = live();
     const auto frozen = root / "disk";
-    ASSERT_TRUE(disk->sync(path));
+    ASSERT_TRUE(disk->prepare(path, root / "disk", none));
     // Not synced by anyone: the snapshot has to take what is only in memory.
     write(path / "stdout", "late");
-    const auto taken = disk->snapshot(path, frozen);
+    const auto taken = disk->snapshot(path, frozen, none);
     ASSERT_TRUE(taken) << taken.error().message;
     ASSERT_TRUE(disk->settle(frozen));
     EXPECT_THAT(*file_names(frozen), ElementsAre("root.qcow2", "stdout"));
@@ -135,10 +139,10 @@ TEST_F(Reflink, freezes_what_was_there_and_restores_it) {
 TEST_F(Reflink, takes_no_snapshot_onto_something_or_of_nothing) {
     const auto path = live();
     fs::create_directory(root / "disk");
-    EXPECT_EQ(disk->snapshot(path, root / "disk").error().kind, ErrorKind::busy);
+    EXPECT_EQ(disk->snapshot(path, root / "disk", none).error().kind, ErrorKind::busy);
     EXPECT_TRUE(fs::is_empty(root / "disk"));
     EXPECT_EQ(disk->restore(path, root / "disk").error().kind, ErrorKind::busy);
-    EXPECT_FALSE(disk->snapshot(root / "nothing", root / "other"));
+    EXPECT_FALSE(disk->snapshot(root / "nothing", root / "other", none));
     EXPECT_FALSE(fs::exists(root / "other"));
     EXPECT_FALSE(disk->settle(root / "nothing"));
     EXPECT_FALSE(disk->restore(root / "nothing", root / "live-3"));
@@ -147,7 +151,7 @@ TEST_F(Reflink, takes_no_snapshot_onto_something_or_of_nothing) {
 
 TEST_F(Reflink, removes_again_and_again) {
     const auto path = live();
-    ASSERT_TRUE(disk->snapshot(path, root / "disk"));
+    ASSERT_TRUE(disk->snapshot(path, root / "disk", none));
     fs::create_directory_symlink(path, root / "link");
     for (const char* name : {"link", "disk", "live-1", "nothing"})
         for (int time = 0; time < 2; ++time) {
@@ -160,12 +164,12 @@ TEST_F(Reflink, removes_again_and_again) {
 TEST_F(Reflink, a_clone_takes_no_space_of_its_own) {
     const auto path = live();
     write(path / "work.img", std::string(32 << 20, 'x'));
-    ASSERT_TRUE(disk->sync(path));
+    ASSERT_TRUE(disk->prepare(path, root / "disk", none));
     const auto before = *free_space(root);
-    ASSERT_TRUE(disk->snapshot(path, root / "disk"));
+    ASSERT_TRUE(disk->snapshot(path, root / "disk", none));
     ASSERT_TRUE(disk->settle(root / "disk"));
     ASSERT_TRUE(disk->restore(root / "disk", root / "live-2"));
-    ASSERT_TRUE(disk->sync(root / "live-2"));
+    ASSERT_TRUE(sync_files(root / "live-2"));
     EXPECT_LT(before - std::min(before, *free_space(root)), uint64_t{16} << 20);
 }
 

@@ -108,7 +108,8 @@ int run(int argc, char** argv) {
         ->type_name("DIR");
     save_command->add_option("--live", arguments.request.live, "snapshot this live disk in the same pause")
         ->type_name("DIR");
-    save_command->add_option("--disk", arguments.request.disk, "kind of the live disk: auto, btrfs, reflink")
+    save_command
+        ->add_option("--disk", arguments.request.disk, "kind of the live disk: auto, btrfs, reflink, qcow2")
         ->type_name("KIND")
         ->capture_default_str();
     save_command->add_flag("--json", arguments.json, "print one JSON object");

@@ -46,10 +46,30 @@ run_cases() {
   run_cases reflink as_user
 }
 
-@test "disk: another file system is refused with advice" {
+@test "disk: on ext4 root and an ordinary user link images, restore and remove" {
+  storage_up ext4 320M
+  qcow2_cases() { # without what needs clones
+    "$@" env TLC_TEST_QCOW2="$TEST_DIR/mnt" "$TEST_DIR/bin/test_disk_qcow2" --gtest_filter=-*goes_on_from_other_kinds* >"$TEST_DIR/log" 2>&1 ||
+      { cat "$TEST_DIR/log"; return 1; }
+    ! grep SKIPPED "$TEST_DIR/log"
+  }
+  qcow2_cases command
+  qcow2_cases as_user
+}
+
+@test "disk: on XFS the kinds restore one another" {
+  storage_up xfs 320M
+  run_cases qcow2 as_user
+}
+
+@test "disk: the kind is found, and one that does not work is refused with advice" {
   storage_up ext4 32M
   export TLC_TEST_BTRFS=$TEST_DIR/mnt
   run "$TEST_DIR/bin/test_disk_btrfs" --gtest_filter='Btrfs.makes*'
   [ "$status" = 1 ]
-  [[ $output == *"files cannot be cloned there"*"--vm-checkpoint-dir"* ]]
+  [[ $output == *'"qcow2"'* ]]
+  export TLC_TEST_DISK_KIND=btrfs
+  run "$TEST_DIR/bin/test_disk_btrfs" --gtest_filter='Btrfs.makes*'
+  [ "$status" = 1 ]
+  [[ $output == *"it is not on Btrfs"*"--vm-checkpoint-dir"* ]]
 }

@@ -8,7 +8,7 @@ storage_up() {
   TEST_DIR=$(mktemp -d "${TMPDIR:-/tmp}/tlc-storage-XXXXXX")
   chmod 0755 "$TEST_DIR"
   mkdir "$TEST_DIR/mnt" "$TEST_DIR/bin"
-  cp "${TLC_BUILD:?set TLC_BUILD to the CMake build directory}"/tests/{sample_image,test_disk_btrfs,test_disk_reflink} "$TEST_DIR/bin/"
+  cp "${TLC_BUILD:?set TLC_BUILD to the CMake build directory}"/tests/{sample_image,test_disk_btrfs,test_disk_qcow2,test_disk_reflink} "$TEST_DIR/bin/"
   [ $# -gt 0 ] || return 0
   if [ "$1" = tmpfs ]; then
     mount -t tmpfs -o "size=$2,mode=1777" tmpfs "$TEST_DIR/mnt"

@@ -27,7 +27,8 @@ Result<std::vector<std::byte>> read_device_state(const Fd& memfd, uint64_t lengt
 } // namespace
 
 SaveRun::SaveRun(Saver::State& saver, const SaveRequest& request)
-    : saver_(saver), request_(request), partial_(request.out / "memory.h5.partial") {}
+    : saver_(saver), request_(request), partial_(request.out / "memory.h5.partial"),
+      devices_(saver.options.qmp_socket) {}
 
 SaveRun::~SaveRun() {
     if (published_) return;
@@ -37,7 +38,7 @@ SaveRun::~SaveRun() {
     if (image_) std::filesystem::remove(partial_, ignored);
     if (publishing_) std::filesystem::remove(request_.out / "memory.h5", ignored);
     if (disk_sums_) std::filesystem::remove(request_.out / disk_sums_file, ignored);
-    if (snapshot_taken_)
+    if (snapshot_begun_)
         if (auto removed = disk_->remove(snapshot()); !removed) log::warning("{}", removed.error().message);
 }
 
@@ -64,9 +65,11 @@ Status SaveRun::prepare() {
     report_.created = utc_text(std::chrono::system_clock::now());
     TLC_TRY_ASSIGN(identity, new_identity());
     report_.identity = identity;
-    // Most of what is dirty goes out now, so that little is left for the pause.
-    if (disk_) TLC_TRY(disk_->sync(request_.live));
     TLC_TRY(saver_.open());
+    if (disk_) {
+        TLC_TRY(disk_->prepare(request_.live, snapshot(), devices_));
+        snapshot_begun_ = true;
+    }
     TLC_TRY(open_image());
     std::vector<PageSink*> sinks;
     sinks_.reserve(saver_.capture->sinks());
@@ -124,10 +127,7 @@ Status SaveRun::pause_and_resume() {
     TLC_TRY(channel.send(Pause{}, pause_limit));
     TLC_TRY_ASSIGN(paused, channel.expect<Paused>(pause_limit));
     TLC_TRY(saver_.capture->in_pause());
-    if (disk_) {
-        TLC_TRY(disk_->snapshot(request_.live, snapshot()));
-        snapshot_taken_ = true;
-    }
+    if (disk_) TLC_TRY(disk_->snapshot(request_.live, snapshot(), devices_));
     TLC_TRY(channel.send(Resume{}, pause_limit));
     TLC_TRY_ASSIGN(resumed, channel.expect<Resumed>(pause_limit));
     report_.pause_ms = static_cast<double>(resumed.message.resumed_ns - paused.message.pause_began_ns) / 1e6;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <tlc/checkpoint/chain.hpp>
+#include <tlc/checkpoint/qmp_block_devices.hpp>
 #include <tlc/checkpoint/saver_state.hpp>
 #include <tlc/disk/disk.hpp>
 
@@ -48,8 +49,9 @@ class SaveRun {
     const std::filesystem::path partial_;
     Clock::time_point began_;
     SaveReport report_;
+    QmpBlockDevices devices_;
     std::unique_ptr<Disk> disk_;
-    bool snapshot_taken_ = false;
+    bool snapshot_begun_ = false;
     std::optional<DiskSums> disk_sums_;
     bool publishing_ = false;
     bool published_ = false;

@@ -43,7 +43,7 @@ struct SiteConfig {
     struct Job {
         unsigned keep = 2;
         uint64_t buffer_bytes = 0;       // 0: 1/16 of the VM's memory, at least 64 MiB
-        std::string disk = "auto";       // or "btrfs", "reflink"
+        std::string disk = "auto";       // or "btrfs", "reflink", "qcow2"
         std::string compress = "auto";   // or "always", "never"
         unsigned stall_seconds = 600;    // an engine with work that does nothing for so long is ended
         uint64_t restore_rate_bytes = 0; // a second, of what no VM waits for; 0: no limit

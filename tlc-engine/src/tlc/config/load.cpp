@@ -28,8 +28,8 @@ void take_all(TomlFile& file, SiteConfig& config) {
 
     file.take_number("job.keep", config.job.keep, 2, 1000);
     file.take_size("job.buffer", config.job.buffer_bytes, 64 * mebibyte);
-    constexpr std::array disk = {"auto", "btrfs", "reflink"};
-    if (const auto choice = file.take_choice("job.disk", {disk[0], disk[1], disk[2]}))
+    constexpr std::array disk = {"auto", "btrfs", "reflink", "qcow2"};
+    if (const auto choice = file.take_choice("job.disk", {disk[0], disk[1], disk[2], disk[3]}))
         config.job.disk = disk[*choice];
     constexpr std::array compress = {"auto", "always", "never"};
     if (const auto choice = file.take_choice("job.compress", {compress[0], compress[1], compress[2]}))

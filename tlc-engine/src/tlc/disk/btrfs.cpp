@@ -52,11 +52,12 @@ Status BtrfsDisk::create_live(const fs::path& path) {
     return {};
 }
 
-Status BtrfsDisk::sync(const fs::path& live) {
+Status BtrfsDisk::prepare(const fs::path& live, const fs::path& to, BlockDevices&) {
+    TLC_TRY(must_be_free(to));
     return check(btrfs_util_sync(live.c_str()), "cannot sync the file system of", live);
 }
 
-Status BtrfsDisk::snapshot(const fs::path& live, const fs::path& to) {
+Status BtrfsDisk::snapshot(const fs::path& live, const fs::path& to, BlockDevices&) {
     // Without this check a directory at `to` would get the snapshot inside it.
     TLC_TRY(must_be_free(to));
     return check(btrfs_util_create_snapshot(live.c_str(), to.c_str(), BTRFS_UTIL_CREATE_SNAPSHOT_READ_ONLY,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/disk/btrfs.hpp>
 #include <tlc/disk/disk.hpp>
+#include <tlc/disk/qcow2.hpp>
 #include <tlc/disk/reflink.hpp>
 
 #include <linux/magic.h>
@@ -14,7 +15,26 @@ namespace tlc {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> kinds{"btrfs", "reflink"};
+constexpr std::array<std::string_view, 3> kinds{"btrfs", "reflink", "qcow2"};
+
+tl::unexpected<Error> unfit(const std::filesystem::path& directory, std::string_view kind,
+                            std::string_view why) {
+    return fail(
+        ErrorKind::incompatible,
+        "{} cannot hold VM disks of the kind {}, {}: give another directory with --vm-checkpoint-dir, or "
+        "set disk = \"auto\" in tlc.toml",
+        directory.string(), kind, why);
+}
+
+// A directory where no file can be made is of no use either.
+Result<bool> try_out(const std::filesystem::path& directory,
+                     Result<bool> (*possible)(const std::filesystem::path&)) {
+    auto answer = possible(directory);
+    if (answer || answer.error().kind == ErrorKind::no_space) return answer;
+    return fail(ErrorKind::incompatible,
+                "{} cannot hold VM disks ({}): give another directory with --vm-checkpoint-dir",
+                directory.string(), answer.error().message);
+}
 
 } // namespace
 
@@ -32,19 +52,15 @@ Result<std::unique_ptr<Disk>> open_disk(const std::filesystem::path& directory, 
         return fail_errno(errno, fmt::format("cannot look at the file system of {}", directory.string()));
     const bool on_btrfs = static_cast<uint64_t>(info.f_type) == BTRFS_SUPER_MAGIC;
     if (on_btrfs && (any || kind == "btrfs")) return std::make_unique<BtrfsDisk>();
-    if (kind == "btrfs")
-        return fail(ErrorKind::incompatible,
-                    "{} is not on Btrfs: give a directory on Btrfs with --vm-checkpoint-dir, or set disk = "
-                    "\"auto\" in tlc.toml",
-                    directory.string());
-    const auto clones = can_clone(directory);
-    if (clones && *clones) return std::make_unique<ReflinkDisk>();
-    if (!clones && clones.error().kind == ErrorKind::no_space) return tl::unexpected(clones.error());
-    return fail(
-        ErrorKind::incompatible,
-        "the VM's disk cannot be frozen in {}, {}: give a directory on Btrfs, or on XFS with reflink=1, "
-        "with --vm-checkpoint-dir, or ask the administrator for one",
-        directory.string(), clones ? "files cannot be cloned there" : clones.error().message);
+    if (kind == "btrfs") return unfit(directory, kind, "it is not on Btrfs");
+    if (any || kind == "reflink") {
+        TLC_TRY_ASSIGN(clones, try_out(directory, can_clone));
+        if (clones) return std::make_unique<ReflinkDisk>();
+        if (!any) return unfit(directory, kind, "files cannot be cloned there");
+    }
+    TLC_TRY_ASSIGN(links, try_out(directory, can_link));
+    if (links) return std::make_unique<Qcow2Disk>();
+    return unfit(directory, "qcow2", "there are no hard links");
 }
 
 } // namespace tlc

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A Disk keeps the VM's writable files in one directory (the live disk) and freezes it beside the memory
-// image. Order of a checkpoint: sync(live) while the VM runs, snapshot(live, to) while it is paused,
-// settle(to) after it runs again. All paths are on the file system the Disk was opened for. Stateless, so
-// thread-safe; the caller keeps two calls from working on the same path. A full disk is ErrorKind::no_space.
+// image. Order of a checkpoint: prepare() while the VM runs, snapshot() while it is paused, settle() after it
+// runs again, of one Disk and with the same paths; when one fails, or the checkpoint is given up, the caller
+// removes `to` and may begin anew. All paths are on the file system the Disk was opened for. One snapshot at
+// a time; otherwise thread-safe, if no two calls work on the same path. A full disk is ErrorKind::no_space.
 #pragma once
 
 #include <tlc/base/result.hpp>
+#include <tlc/disk/block_devices.hpp>
 
 #include <filesystem>
 #include <memory>
@@ -17,15 +19,19 @@ class Disk {
   public:
     virtual ~Disk() = default;
 
-    // The kind as it stands in a manifest: "btrfs" or "reflink".
+    // The kind as it stands in a manifest: "btrfs", "reflink" or "qcow2".
     virtual std::string_view kind() const = 0;
     // A new empty live disk, mode 0700. ErrorKind::busy if the path exists.
     virtual Status create_live(const std::filesystem::path& path) = 0;
-    // Writes out what the live disk has in memory, so that the snapshot in the pause has little left to do.
-    virtual Status sync(const std::filesystem::path& live) = 0;
-    // Freezes the live disk as `to`, read-only. On failure nothing is left at `to`.
-    virtual Status snapshot(const std::filesystem::path& live, const std::filesystem::path& to) = 0;
-    // Returns when the snapshot is durable.
+    // Everything slow, so that the snapshot in the pause has little left to do: writes out what the live disk
+    // has in memory, makes what has to be made. ErrorKind::busy if there is something at `to`; on failure
+    // there is nothing.
+    virtual Status prepare(const std::filesystem::path& live, const std::filesystem::path& to,
+                           BlockDevices& devices) = 0;
+    // Freezes the live disk as `to`, read-only.
+    virtual Status snapshot(const std::filesystem::path& live, const std::filesystem::path& to,
+                            BlockDevices& devices) = 0;
+    // Returns when the snapshot is whole and durable.
     virtual Status settle(const std::filesystem::path& snapshot) = 0;
     // A new writable live disk with the content of a snapshot, of whatever kind, which stays as it is.
     virtual Status restore(const std::filesystem::path& snapshot, const std::filesystem::path& new_live) = 0;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/disk/btrfs.hpp>
+#include <tlc/disk/image_files.hpp>
 #include <tlc/disk/plain.hpp>
 
 #include <sys/stat.h>
-
-#include <algorithm>
-#include <system_error>
 
 namespace tlc {
 
@@ -16,17 +14,6 @@ Status must_be_free(const fs::path& path) {
     struct stat info {};
     if (::lstat(path.c_str(), &info) == 0) return fail(ErrorKind::busy, "{} exists already", path.string());
     return {};
-}
-
-Result<std::vector<std::string>> file_names(const fs::path& directory) {
-    std::vector<std::string> names;
-    std::error_code error;
-    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
-        if (at->symlink_status(error).type() == fs::file_type::regular)
-            names.push_back(at->path().filename().string());
-    if (error) return fail_errno(error.value(), fmt::format("cannot list {}", directory.string()));
-    std::sort(names.begin(), names.end());
-    return names;
 }
 
 Status sync_files(const fs::path& directory) {

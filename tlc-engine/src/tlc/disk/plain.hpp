@@ -5,9 +5,6 @@
 
 #include <tlc/disk/disk.hpp>
 
-#include <string>
-#include <vector>
-
 namespace tlc {
 
 class PlainDisk : public Disk {
@@ -19,9 +16,6 @@ class PlainDisk : public Disk {
 
 // ErrorKind::busy if there is something at the path.
 Status must_be_free(const std::filesystem::path& path);
-
-// The names of the regular files in a directory, sorted.
-Result<std::vector<std::string>> file_names(const std::filesystem::path& directory);
 
 // Writes the files of a directory out, and the directory.
 Status sync_files(const std::filesystem::path& directory);

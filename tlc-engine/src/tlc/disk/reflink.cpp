@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
+#include <tlc/disk/image_files.hpp>
 #include <tlc/disk/reflink.hpp>
 
 #include <linux/fs.h>
@@ -41,9 +42,12 @@ Result<bool> can_clone(const fs::path& directory) {
     return ::ioctl(target.get(), FICLONE, source.get()) == 0;
 }
 
-Status ReflinkDisk::sync(const fs::path& live) { return sync_files(live); }
+Status ReflinkDisk::prepare(const fs::path& live, const fs::path& to, BlockDevices&) {
+    TLC_TRY(must_be_free(to));
+    return sync_files(live);
+}
 
-Status ReflinkDisk::snapshot(const fs::path& live, const fs::path& to) {
+Status ReflinkDisk::snapshot(const fs::path& live, const fs::path& to, BlockDevices&) {
     TLC_TRY(must_be_free(to));
     TLC_TRY(make_directory(to));
     auto cloned = clone_files(live, to);

@@ -11,8 +11,10 @@ namespace tlc {
 class ReflinkDisk final : public PlainDisk {
   public:
     std::string_view kind() const override { return "reflink"; }
-    Status sync(const std::filesystem::path& live) override;
-    Status snapshot(const std::filesystem::path& live, const std::filesystem::path& to) override;
+    Status prepare(const std::filesystem::path& live, const std::filesystem::path& to,
+                   BlockDevices& devices) override;
+    Status snapshot(const std::filesystem::path& live, const std::filesystem::path& to,
+                    BlockDevices& devices) override;
     Status settle(const std::filesystem::path& snapshot) override;
     Status restore(const std::filesystem::path& snapshot, const std::filesystem::path& new_live) override;
 };

@@ -4,6 +4,7 @@
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
+#include <tlc/disk/image_files.hpp>
 #include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
@@ -195,8 +196,8 @@ Status Supervisor::publish(const nlohmann::json& report) {
 
     Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}, report.value("disk_sums", "")};
     const auto frozen = taking_->directory / disk.path;
-    for (const char* name : {MachineFiles::root, MachineFiles::work, MachineFiles::standard_output,
-                             MachineFiles::standard_error, MachineFiles::control}) {
+    TLC_TRY_ASSIGN(names, file_names(frozen));
+    for (const auto& name : names) {
         TLC_TRY_ASSIGN(size, size_of(frozen / name));
         disk.files[name] = size;
     }

@@ -3,6 +3,7 @@
 #include <tlc/base/log.hpp>
 #include <tlc/base/process.hpp>
 #include <tlc/base/units.hpp>
+#include <tlc/disk/image_files.hpp>
 #include <tlc/stage/job_cpio.hpp>
 #include <tlc/stage/read_back.hpp>
 #include <tlc/stage/work_disk.hpp>
@@ -82,6 +83,20 @@ std::vector<std::string> excluded(const Job& job) {
     return out;
 }
 
+// The work disk as one raw image: itself, or put together from its overlays.
+Result<std::filesystem::path> whole_work_disk(const std::filesystem::path& live) {
+    TLC_TRY_ASSIGN(newest, newest_image(live, "work"));
+    const auto path = live / newest.file;
+    if (newest.raw()) return path;
+    const auto whole = live / "work.whole";
+    TLC_TRY_ASSIGN(
+        output, run({"qemu-img", "convert", "-q", "-f", "qcow2", "-O", "raw", path.string(), whole.string()},
+                    true, std::chrono::minutes(30)));
+    if (output.status.code == 0) return whole;
+    ::unlink(whole.c_str());
+    return fail("qemu-img cannot put {} together ({}): {}", path.string(), output.status.text(), output.text);
+}
+
 } // namespace
 
 Status prepare_root_disk(const std::filesystem::path& image, const std::filesystem::path& root) {
@@ -132,8 +147,9 @@ Status prepare_initramfs(const Job& job, const SiteConfig& config, bool merge_ou
     return append(whole.get(), archive);
 }
 
-Status stage_out(const Job& job, const std::filesystem::path& work) {
+Status stage_out(const Job& job, const std::filesystem::path& live) {
     if (stages_nothing(job.request.stage_out)) return {};
+    TLC_TRY_ASSIGN(work, whole_work_disk(live));
     TLC_TRY_ASSIGN(summary, read_back({work, job.directory, job.request.stage_out, excluded(job)}));
     log::info("staged out files={} size={} unchanged={}", summary.files, size_text(summary.bytes),
               summary.unchanged);

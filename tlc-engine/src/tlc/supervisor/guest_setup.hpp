@@ -17,8 +17,8 @@ Status prepare_work_disk(const Job& job, const SiteConfig& config, const std::fi
 Status prepare_initramfs(const Job& job, const SiteConfig& config, bool merge_output,
                          const std::filesystem::path& initramfs);
 
-// Copies what the job wanted back from the work disk into its directory. QEMU must have ended. Files the host
-// has beside are left alone; the job's output files are not touched.
-Status stage_out(const Job& job, const std::filesystem::path& work);
+// Copies what the job wanted back from the work disk among the live disk's files into its directory. QEMU
+// must have ended. Files the host has beside are left alone; the job's output files are not touched.
+Status stage_out(const Job& job, const std::filesystem::path& live);
 
 } // namespace tlc

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
+#include <tlc/disk/image_files.hpp>
 #include <tlc/disk/packed_disk.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/host_check.hpp>
@@ -61,6 +62,10 @@ Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
     machine.vcpus = static_cast<unsigned>(description_.vcpus);
     machine.memory_bytes = description_.memory_bytes;
     machine.files = live_;
+    TLC_TRY_ASSIGN(root, newest_image(live_, "root"));
+    TLC_TRY_ASSIGN(work, newest_image(live_, "work"));
+    machine.root = root.file;
+    machine.work = work.file;
     machine.sockets = site.runtime;
     machine.console = site.directory.path() / fmt::format("console-{}.log", epoch_);
     machine.boot = std::move(boot);

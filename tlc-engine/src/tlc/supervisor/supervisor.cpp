@@ -218,11 +218,11 @@ Result<JobEnd> Supervisor::finish() {
     engine_.reset();
     carrier_.reset();
     TLC_TRY(life_->pump_output());
-    const auto work = life_->live() / MachineFiles::work;
-    if (auto staged = stage_out(site_.job, work); !staged)
+    if (auto staged = stage_out(site_.job, life_->live()); !staged)
         return in_context(
             staged.error(),
-            fmt::format("the job's files could not be copied back; they are kept in {}", work.string()));
+            fmt::format("the job's files could not be copied back; they are kept on the work disk in {}",
+                        life_->live().string()));
     TLC_TRY(write_job_result(site_.directory.path(),
                              {end_->signalled, end_->code, utc_text(std::chrono::system_clock::now())}));
     // What a job that ended well has left is only its memory; a failed one may be worth another look.

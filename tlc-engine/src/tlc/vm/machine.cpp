@@ -14,12 +14,14 @@ std::string value(const std::string& text) {
     return out;
 }
 
-void add_disk(std::vector<std::string>& argv, const std::string& name, const std::string& format,
-              const std::filesystem::path& path) {
+// The node has the image's name, so that the image in use can be asked for later.
+void add_disk(std::vector<std::string>& argv, const std::string& name, const std::filesystem::path& path) {
     // Page cache, not O_DIRECT: guest buffers change while they are written, which breaks Btrfs checksums.
-    argv.insert(argv.end(),
-                {"-drive", fmt::format("if=none,id={},format={},cache=writeback,discard=unmap,file={}", name,
-                                       format, value(path.string()))});
+    argv.insert(
+        argv.end(),
+        {"-drive", fmt::format("if=none,id={},node-name={},format={},cache=writeback,discard=unmap,file={}",
+                               name, path.filename().string(), path.extension() == ".img" ? "raw" : "qcow2",
+                               value(path.string()))});
     argv.insert(argv.end(), {"-device", fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0}", name)});
 }
 
@@ -54,8 +56,8 @@ std::vector<std::string> qemu_command_line(const Machine& m) {
                 {"-chardev", fmt::format("file,id=console,append=on,path={}", value(m.console.string())),
                  "-serial", "chardev:console"});
 
-    add_disk(argv, "root", "qcow2", m.files / MachineFiles::root);
-    add_disk(argv, "work", "raw", m.files / MachineFiles::work);
+    add_disk(argv, "root", m.files / m.root);
+    add_disk(argv, "work", m.files / m.work);
     argv.insert(argv.end(), {"-device", "virtio-serial-pci,id=ports"});
     unsigned number = 0;
     for (const auto* name :

@@ -11,7 +11,7 @@
 
 namespace tlc {
 
-// The files of the VM that are checkpointed with it, all in one directory.
+// The files of the VM that are checkpointed with it, all in one directory, at its first start.
 struct MachineFiles {
     static constexpr const char* root = "root.qcow2";
     static constexpr const char* work = "work.img";
@@ -34,12 +34,14 @@ struct Machine {
     std::string cpu;         // "host", "max" or a named model
     unsigned vcpus = 1;
     uint64_t memory_bytes = 0;
-    std::filesystem::path files;   // directory with the MachineFiles
-    std::filesystem::path sockets; // private directory for qmp.sock, engine.sock and command.sock
-    std::filesystem::path console; // kernel messages are appended here
-    std::optional<Boot> boot;      // nothing: wait for a checkpoint to be loaded
-    int userfaultfd_device = -1;   // inherited /dev/userfaultfd, reached as machine_userfaultfd
-    int kvm_device = -1;           // inherited /dev/kvm
+    std::filesystem::path files; // directory with the images and the MachineFiles
+    std::string root = MachineFiles::root;
+    std::string work = MachineFiles::work; // names of the drives' images there; ".img" is raw, all else qcow2
+    std::filesystem::path sockets;         // private directory for qmp.sock, engine.sock and command.sock
+    std::filesystem::path console;         // kernel messages are appended here
+    std::optional<Boot> boot;              // nothing: wait for a checkpoint to be loaded
+    int userfaultfd_device = -1;           // inherited /dev/userfaultfd, reached as machine_userfaultfd
+    int kvm_device = -1;                   // inherited /dev/kvm
 };
 
 // QEMU's name for the inherited userfaultfd device.
