@@ -218,6 +218,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     will_carry(manifest.sequence);
     const auto pruned = prune();
     if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
+    if (site_.disk.kind() == "qcow2") merge_.begin_if_due(life_->vm().qmp(), life_->live());
     return {};
 }
 

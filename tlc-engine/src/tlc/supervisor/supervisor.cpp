@@ -32,6 +32,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         TLC_TRY(handle_signals(signals));
         TLC_TRY(follow_guest());
         watch_vm();
+        merge_.follow(life_->vm().qmp(), life_->live());
         if (life_->filler()) follow_filler();
         if (engine_) TLC_TRY(follow_engine());
         if (carrier_) TLC_TRY(follow_carrier());
@@ -48,7 +49,8 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
             return finish();
         }
         const bool due = Clock::now() >= next_checkpoint_;
-        if (due && started_ && !end_ && !taking_ && !life_->filler()) start_checkpoint();
+        if (due && started_ && !end_ && !taking_ && !life_->filler() && !merge_.holds_up_checkpoint())
+            start_checkpoint();
     }
 }
 
@@ -102,6 +104,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
 Status Supervisor::begin_life() {
     life_.reset();
     engine_.reset();
+    merge_.forget();
     memory_lost_ = false;
     if (++lives_without_progress_ > most_lives_without_progress)
         return fail(

@@ -4,6 +4,7 @@
 // which must be the process's only one. docs/supervisor.md tells what happens in which case.
 #pragma once
 
+#include <tlc/supervisor/chain_merge.hpp>
 #include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/incarnation.hpp>
 #include <tlc/supervisor/notices.hpp>
@@ -76,6 +77,7 @@ class Supervisor {
     std::unique_ptr<Incarnation> life_;
     std::optional<EngineProcess> engine_;     // as soon as the script runs in complete memory
     std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
+    ChainMerge merge_;                        // of this life's images
     std::optional<EngineProcess> carrier_;    // carries `carrying_` to the job's directory
     std::optional<uint64_t> carrying_;
     std::optional<uint64_t> to_carry_;   // next

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Keeps the chains of a live disk's images short: a chain that has grown long is merged into its newest image
+// by QEMU (block-stream) while the VM runs, one at a time, and the images that are not needed any more are
+// removed from the live disk. A merge that fails costs nothing: the chain stays as it is, and after the next
+// checkpoint another one is tried. Not thread-safe.
+#pragma once
+
+#include <tlc/disk/image_files.hpp>
+#include <tlc/vm/qmp.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace tlc {
+
+class ChainMerge {
+  public:
+    // Overlays above the bottom that a chain may have.
+    static constexpr size_t longest = 8;
+
+    // Begins one if a chain is too long. Not while a checkpoint is being taken.
+    void begin_if_due(Qmp& qmp, const std::filesystem::path& live);
+    // Looks now and then how it goes on.
+    void follow(Qmp& qmp, const std::filesystem::path& live);
+    // Until it has ended no checkpoint can be taken. Logs once for each that somebody asked.
+    bool holds_up_checkpoint();
+    // The VM is gone, and its merge with it.
+    void forget() { drive_.clear(); }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    Status begin(Qmp& qmp, const std::filesystem::path& live, const DiskImage& newest);
+    Status take_end(Qmp& qmp, const std::filesystem::path& live);
+
+    std::string drive_; // being merged; empty: none
+    bool told_ = false; // that a checkpoint waits
+    Clock::time_point began_;
+    Clock::time_point next_look_;
+};
+
+} // namespace tlc
