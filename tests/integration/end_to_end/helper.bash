@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash disable=SC2154,SC2034
-# A checkpoint directory on a Btrfs of its own and a job directory, for one test file. What tests/support/setup
-# prints must be in the environment.
+# A checkpoint directory on a file system of its own and a job directory, for one test file. What
+# tests/support/setup prints must be in the environment.
 
-storage_up() {
+storage_up() { # storage_up [FILE-SYSTEM]
+  local system=${1:-btrfs} options=loop
+  [ "$system" != btrfs ] || options=loop,user_subvol_rm_allowed
   [ "$(id -u)" = 0 ] || skip "needs root for a loop mount"
   for name in TLC_BUILD TLC_QEMU TLC_KERNEL TLC_INITRAMFS TLC_IMAGE TLC_CONFIG; do
     [ -n "${!name:-}" ] || { echo "$name is not set; run the tests with tests/run" >&2; return 1; }
@@ -11,12 +13,12 @@ storage_up() {
   bin=$TLC_BUILD/bin
   TEST_DIR=$(mktemp -d /var/tmp/tlc-e2e-XXXXXX)
   chmod 755 "$TEST_DIR"
-  disk_file=$(mktemp "$TLC_CACHE/e2e-btrfs-XXXXXX")
+  disk_file=$(mktemp "$TLC_CACHE/e2e-disk-XXXXXX")
   export TEST_DIR bin disk_file
   truncate -s 6G "$disk_file"
-  mkfs.btrfs -q "$disk_file" >/dev/null 2>&1
+  "mkfs.$system" -q "$disk_file" >/dev/null 2>&1
   mkdir "$TEST_DIR/checkpoints" "$TEST_DIR/job"
-  mount -o loop,user_subvol_rm_allowed "$disk_file" "$TEST_DIR/checkpoints"
+  mount -o "$options" "$disk_file" "$TEST_DIR/checkpoints"
   chmod 1777 "$TEST_DIR/checkpoints"
   export TLC_VM_CHECKPOINT_DIR=$TEST_DIR/checkpoints
 }
