@@ -29,6 +29,8 @@ teardown() {
   cat err "$(shared_job)/tlc.log" 2>/dev/null || true
   [ -z "${run_pid:-}" ] || kill -9 "$run_pid" $(pgrep -P "$run_pid") 2>/dev/null || true
   rm -rf "${shared:?}"/*
+  if mountpoint -q "$TEST_DIR/small"; then umount "$TEST_DIR/small"; fi
+  rm -f "$TEST_DIR/small.img"
 }
 
 # node_config NAME DIRECTORY: a site configuration of a node whose own disk is DIRECTORY.
@@ -125,22 +127,21 @@ start_on_one() {
 }
 
 @test "the shared directory is full: the job goes on with what the node has, and says so" {
-  # A small file system of its own, where nothing can be carried to.
-  truncate -s 64M "$TEST_DIR/small.img"
+  truncate -s 160M "$TEST_DIR/small.img"
   mkfs.ext4 -qF "$TEST_DIR/small.img"
   mkdir -p "$TEST_DIR/small"
   mount -o loop "$TEST_DIR/small.img" "$TEST_DIR/small"
-  fallocate -l "$(($(df --output=avail -B1 "$TEST_DIR/small" | tail -n 1) - (4 << 20)))" "$TEST_DIR/small/ballast"
   export TLC_VM_CHECKPOINT_DIR=$TEST_DIR/small
-  start_on_one 40 0.5 7
+  start_on_one 60 0.5 7
+  until_true 60 compgen -G "$TEST_DIR/small/local-*/tlc.log" >/dev/null
+  # Room for the log and the job's own files, not for what is carried.
+  fallocate -l "$(($(df --output=avail -B1 "$TEST_DIR/small" | tail -n 1) - (4 << 20)))" "$TEST_DIR/small/ballast"
   code=0
   wait "$run_pid" || code=$?
   run_pid=
   log=$(cat "$TEST_DIR"/small/local-*/tlc.log)
-  umount "$TEST_DIR/small"
-  rm -f "$TEST_DIR/small.img"
   [ "$code" = 7 ]
-  one_life out 40
+  one_life out 60
   grep -q 'stays on this node' <<<"$log"
   grep -q ' info checkpoint=' <<<"$log"
   grep -q 'no checkpoint can be' err

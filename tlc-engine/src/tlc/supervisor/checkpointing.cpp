@@ -194,7 +194,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.sizes = {report.value("ram_bytes", uint64_t{0}), report.value("stored_bytes", uint64_t{0}),
                       report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
 
-    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}, report.value("disk_sums", "")};
+    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}, report.value("disk_sums", ""), {}};
     const auto frozen = taking_->directory / disk.path;
     TLC_TRY_ASSIGN(names, file_names(frozen));
     for (const auto& name : names) {
