@@ -4,6 +4,7 @@ tlc_unit_test(NAME image_compression SOURCES image_compression_test.cpp DEPENDS 
 tlc_unit_test(NAME image_file_output SOURCES image_file_output_test.cpp DEPENDS tlc_image)
 tlc_unit_test(NAME image_chain SOURCES image_chain_test.cpp DEPENDS tlc_image)
 tlc_unit_test(NAME image_damage SOURCES image_damage_test.cpp DEPENDS tlc_image)
+tlc_unit_test(NAME image_difference SOURCES image_difference_test.cpp DEPENDS tlc_image)
 
 # Writes an image with known content, for integration/storage/image.bats.
 add_executable(sample_image ../support/sample_image.cpp)
