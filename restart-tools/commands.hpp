@@ -21,6 +21,10 @@ Result<std::filesystem::path> checkpoint_root(const std::string& option, const s
 // is none, usage if there are several.
 Result<JobDirectory> find_job(const std::filesystem::path& root, const std::string& name);
 
+// The job's newest whole checkpoint or, whole or not, the one of that number. ErrorKind::no_checkpoint if
+// there is none.
+Result<Checkpoint> find_checkpoint(const JobDirectory& job, std::optional<uint64_t> sequence);
+
 Status list_jobs(const std::vector<JobDirectory>& jobs, bool json);
 // With whether the host it runs on could restore it, by the site's configuration.
 Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, const std::string& config_file,
@@ -51,6 +55,16 @@ struct RestartOptions {
 };
 // Replaces this process by sbatch or tlc-run; returns only to say why it could not.
 Status restart_job(const JobDirectory& job, const RestartOptions& options);
+
+struct ExportOptions {
+    std::string format; // "qemu" or "elf"
+    std::string out;
+};
+// Writes the memory of the checkpoint in `directory` as a file for other programs; docs/export.md.
+Status export_checkpoint(const std::filesystem::path& directory, const ExportOptions& options, bool json);
+
+// What changed from checkpoint `a` of the job to `b`.
+Status diff_checkpoints(const JobDirectory& job, uint64_t a, uint64_t b, bool json);
 
 // "running" is not claimed: a directory does not know. finished, interrupted or unknown.
 std::string job_state(const JobDirectory& job);

@@ -35,6 +35,15 @@ Result<JobDirectory> find_job(const std::filesystem::path& root, const std::stri
     return found.front();
 }
 
+Result<Checkpoint> find_checkpoint(const JobDirectory& job, std::optional<uint64_t> sequence) {
+    if (!sequence) return job.newest();
+    TLC_TRY_ASSIGN(all, job.list());
+    for (auto& checkpoint : all)
+        if (checkpoint.sequence == *sequence) return checkpoint;
+    return fail(ErrorKind::no_checkpoint, "{} has no checkpoint {}", job.path().filename().string(),
+                *sequence);
+}
+
 std::string job_state(const JobDirectory& job) {
     const auto result = read_job_result(job.path());
     if (!result) return "unfinished";

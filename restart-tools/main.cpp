@@ -17,6 +17,9 @@ struct Options {
     VerifyOptions verify;
     PruneOptions prune;
     RestartOptions restart;
+    ExportOptions exporting;
+    uint64_t diff_a = 0;
+    uint64_t diff_b = 0;
 };
 
 Result<JobDirectory> job_of(const Options& options) {
@@ -63,6 +66,24 @@ Status restart(Options& options) {
     options.restart.sequence = options.sequence;
     options.restart.config = options.config;
     return restart_job(job, options.restart);
+}
+
+Status export_one(const Options& options) {
+    // Also what tlc-engine save has written, of a VM that is no job's.
+    if (options.job.find('/') != std::string::npos && std::filesystem::exists(options.job + "/memory.h5")) {
+        if (options.sequence)
+            return fail(ErrorKind::usage, "{} is one checkpoint: no --sequence", options.job);
+        return export_checkpoint(options.job, options.exporting, options.json);
+    }
+    TLC_TRY_ASSIGN(job, job_of(options));
+    TLC_TRY_ASSIGN(checkpoint, find_checkpoint(job, options.sequence));
+    if (checkpoint.error) return tl::unexpected(*checkpoint.error);
+    return export_checkpoint(checkpoint.directory, options.exporting, options.json);
+}
+
+Status diff(const Options& options) {
+    TLC_TRY_ASSIGN(job, job_of(options));
+    return diff_checkpoints(job, options.diff_a, options.diff_b, options.json);
 }
 
 int run(int argc, char** argv) {
@@ -117,6 +138,33 @@ int run(int argc, char** argv) {
     run_command->add_option("sbatch-options", options.restart.sbatch_arguments,
                             "further options for sbatch, after --");
 
+    auto* export_command =
+        app.add_subcommand("export", "write a checkpoint's memory as a file for QEMU, or for gdb and crash");
+    export_command
+        ->add_option("job", options.job,
+                     "job id, cluster-id or directory; or a directory (with a / in its name) that holds a "
+                     "memory.h5, as tlc-engine save writes it")
+        ->required();
+    export_command->add_option("--sequence", options.sequence, "this checkpoint instead of the newest")
+        ->type_name("N");
+    export_command
+        ->add_option("--format", options.exporting.format,
+                     "qemu: a migration stream, which a QEMU of the same machine without our patches resumes "
+                     "(-incoming file:FILE); elf: a core file of its physical memory and registers")
+        ->check(CLI::IsMember({"qemu", "elf"}))
+        ->type_name("qemu|elf")
+        ->required();
+    export_command->add_option("--out", options.exporting.out, "the file, which must not exist yet")
+        ->type_name("FILE")
+        ->required();
+    export_command->add_flag("--json", options.json, "one object: file, format, bytes");
+
+    auto* diff_command = app.add_subcommand("diff", "what changed from one checkpoint of a job to another");
+    diff_command->add_option("job", options.job, "job id, cluster-id or directory")->required();
+    diff_command->add_option("a", options.diff_a, "number of the one checkpoint")->required();
+    diff_command->add_option("b", options.diff_b, "number of the other")->required();
+    diff_command->add_flag("--json", options.json, "one object");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -126,6 +174,8 @@ int run(int argc, char** argv) {
                       : show_command->parsed()   ? show(options)
                       : verify_command->parsed() ? verify(options)
                       : prune_command->parsed()  ? prune(options)
+                      : export_command->parsed() ? export_one(options)
+                      : diff_command->parsed()   ? diff(options)
                                                  : restart(options);
     if (done) return 0;
     fmt::print(stderr, "tlc-restart: error: {}\n", done.error().message);

@@ -26,16 +26,8 @@ Status check_not_queued(const JobFile& file) {
 }
 
 Status check_sequence(const JobDirectory& job, std::optional<uint64_t> sequence) {
-    if (!sequence) {
-        const auto newest = job.newest();
-        return newest ? Status{} : tl::unexpected(newest.error());
-    }
-    TLC_TRY_ASSIGN(all, job.list());
-    for (const auto& checkpoint : all)
-        if (checkpoint.sequence == *sequence)
-            return checkpoint.error ? Status(tl::unexpected(*checkpoint.error)) : Status{};
-    return fail(ErrorKind::no_checkpoint, "{} has no checkpoint {}", job.path().filename().string(),
-                *sequence);
+    TLC_TRY_ASSIGN(checkpoint, find_checkpoint(job, sequence));
+    return checkpoint.error ? Status(tl::unexpected(*checkpoint.error)) : Status{};
 }
 
 // The programs stand beside this one, or in PATH.

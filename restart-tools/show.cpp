@@ -11,15 +11,6 @@
 namespace tlc {
 namespace {
 
-Result<Checkpoint> choose(const JobDirectory& job, std::optional<uint64_t> sequence) {
-    if (!sequence) return job.newest();
-    TLC_TRY_ASSIGN(all, job.list());
-    for (auto& checkpoint : all)
-        if (checkpoint.sequence == *sequence) return checkpoint;
-    return fail(ErrorKind::no_checkpoint, "{} has no checkpoint {}", job.path().filename().string(),
-                *sequence);
-}
-
 void line(const char* name, const std::string& value) { fmt::print("{:<16} {}\n", name, value); }
 
 void print_for_people(const JobDirectory& job, const JobFile& file, const Checkpoint& checkpoint,
@@ -54,7 +45,7 @@ Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, const
                 bool json) {
     TLC_TRY_ASSIGN(config, load_config(config_file));
     TLC_TRY_ASSIGN(file, read_job_file(job.path()));
-    TLC_TRY_ASSIGN(checkpoint, choose(job, sequence));
+    TLC_TRY_ASSIGN(checkpoint, find_checkpoint(job, sequence));
     if (!checkpoint.manifest) return tl::unexpected(*checkpoint.error);
     const auto here = check_host_and_qemu(*checkpoint.manifest, config);
     if (!json) {
