@@ -71,6 +71,7 @@ Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
     machine.boot = std::move(boot);
     machine.userfaultfd_device = site.userfaultfd_device;
     machine.kvm_device = site.kvm_device;
+    description_.qemu_arguments = qemu_command_line(machine);
     TLC_TRY_ASSIGN(vm, Vm::start(machine, site.directory.path() / fmt::format("qemu-{}.log", epoch_)));
     vm_ = std::move(vm);
     description_.qemu_version = vm_->qmp().qemu_version();
