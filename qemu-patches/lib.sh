@@ -60,6 +60,44 @@ need() {
     done
 }
 
+# Archives in the machine's own apt sources, whatever format those have, that may be Debian's.
+find_mirrors() {
+    local own
+    own=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-stable}")
+    {
+        # Sure ones, if their lists are there; then all that have a suite of that name.
+        # shellcheck disable=SC2016  # apt expands these
+        apt-get indextargets --format '$(COMPONENT) $(RELEASE) $(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
+            awk '$1 == "main" && $3 == "Debian" { print $2, $4 }'
+        apt-get --print-uris update |
+            sed -nE "s|^'(.*/)dists/([^/]+)/InRelease'.*|\\2 \\1|p"
+    } 2>/dev/null | awk -v own="$own" '
+        ($1 == own || $1 ~ /^((old)*stable|testing|sid|unstable)$/) && !seen[$2]++ { print $2 }'
+}
+
+# The keys that sign the archive.
+find_keyring() {
+    local file
+    for file in /usr/share/keyrings/debian-archive-keyring.{gpg,pgp}; do
+        if [ -r "$file" ]; then
+            printf '%s\n' "$file"
+            return
+        fi
+    done
+    die "the keys of the Debian archive are missing: install debian-archive-keyring, or use --keyring FILE"
+}
+
+# apt with its sources, lists and cache in $APT, which the caller sets.
+private_apt() {
+    local tool=$1
+    shift
+    "$tool" -q -o Dir::Etc::sourcelist="$APT/debian.sources" -o Dir::Etc::sourceparts=/dev/null \
+        -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
+        -o Dir::State="$APT/state" -o Dir::State::lists="$APT/lists" \
+        -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$APT/cache" \
+        -o APT::Sandbox::User="$(id -un)" -o APT::Default-Release= "$@"
+}
+
 # The patches of the series, in order.
 series() {
     sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$HERE/series"
