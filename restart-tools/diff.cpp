@@ -109,7 +109,7 @@ void print_for_people(const Difference& d) {
 Status diff_checkpoints(const JobDirectory& job, uint64_t a, uint64_t b, bool json) {
     TLC_TRY_ASSIGN(side_a, open_side(job, a));
     TLC_TRY_ASSIGN(side_b, open_side(job, b));
-    const ImageComparison comparison(side_a.image, side_b.image);
+    const ImageComparison comparison(side_a.parts.image(), side_b.parts.image());
     const unsigned threads = std::clamp(std::thread::hardware_concurrency(), 1U, 4U);
     std::atomic<uint64_t> done{0};
     Result<std::vector<BlockDifference>> blocks;
@@ -118,8 +118,8 @@ Status diff_checkpoints(const JobDirectory& job, uint64_t a, uint64_t b, bool js
         blocks = comparison.run(threads, done);
     }
     if (!blocks) return in_context(blocks.error(), "cannot compare");
-    const auto devices_a = side_a.image.device_state();
-    const auto devices_b = side_b.image.device_state();
+    const auto devices_a = side_a.parts.image().device_state();
+    const auto devices_b = side_b.parts.image().device_state();
     const auto grown = [](uint64_t before, uint64_t after) { return static_cast<int64_t>(after - before); };
     const Difference difference{
         side_a,
