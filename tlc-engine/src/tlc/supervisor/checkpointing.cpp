@@ -7,6 +7,7 @@
 #include <tlc/disk/image_files.hpp>
 #include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/supervisor.hpp>
+#include <tlc/vm/qmp_answer.hpp>
 
 #include <sys/stat.h>
 
@@ -124,10 +125,11 @@ void Supervisor::watch_vm() {
     auto& qmp = life_->vm().qmp();
     const auto status = qmp.execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
     // Without an answer QEMU may itself wait for the engine.
-    const bool running = status && status->value("running", true);
+    const VmStatus vm = status ? vm_status_in(*status) : VmStatus{false, false};
+    const bool running = vm.running;
 
     // QEMU stops a VM whose disk cannot be written; it may go on as soon as there is room again.
-    const bool disk_full = status && status->value("status", "") == "io-error";
+    const bool disk_full = vm.io_error;
     if (disk_full && !disk_full_)
         log::error("the VM waits: its disks in {} cannot be written; free some space there",
                    life_->live().string());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/vm/qmp.hpp>
+#include <tlc/vm/qmp_answer.hpp>
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -45,12 +46,9 @@ Result<Qmp> Qmp::connect(const std::filesystem::path& socket, std::chrono::milli
         return in_context(greeting.error(), fmt::format("no QMP greeting on {} (a second client has to wait "
                                                         "until the first has gone)",
                                                         socket.string()));
-    const auto version = nlohmann::json::json_pointer("/QMP/version/qemu");
-    if (!greeting->contains(version) || !(*greeting)[version].is_object())
-        return fail("{} does not speak QMP", socket.string());
-    const auto& numbers = (*greeting)[version];
-    qmp.version_ = fmt::format("{}.{}.{}", numbers.value("major", 0), numbers.value("minor", 0),
-                               numbers.value("micro", 0));
+    auto version = qemu_version_in(*greeting);
+    if (!version) return in_context(version.error(), fmt::format("{} does not speak QMP", socket.string()));
+    qmp.version_ = std::move(*version);
     TLC_TRY(qmp.execute("qmp_capabilities"));
     return qmp;
 }
@@ -64,9 +62,7 @@ Result<nlohmann::json> Qmp::execute(const std::string& command, nlohmann::json a
     for (;;) {
         auto answer = read_object(deadline);
         if (!answer) return in_context(answer.error(), command);
-        if (answer->contains("return")) return (*answer)["return"];
-        if (const auto error = answer->find("error"); error != answer->end() && error->is_object())
-            return fail("{}: {}", command, error->value("desc", "refused without a reason"));
+        if (auto result = qmp_answer(*answer, command)) return std::move(*result);
     }
 }
 
@@ -84,10 +80,8 @@ Status Qmp::send(const nlohmann::json& message) {
 Result<nlohmann::json> Qmp::read_object(Clock::time_point deadline) {
     for (;;) {
         if (const auto end = pending_.find('\n'); end != std::string::npos) {
-            auto object = nlohmann::json::parse(
-                pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+            auto object = parse_qmp_line(std::string_view(pending_).substr(0, end));
             pending_.erase(0, end + 1);
-            if (!object.is_object()) return fail("QMP: a line is not a JSON object");
             return object;
         }
         if (pending_.size() > longest_line) return fail("QMP: a line is longer than {} bytes", longest_line);
