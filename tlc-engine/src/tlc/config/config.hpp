@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tlc {
@@ -57,6 +58,9 @@ struct SiteConfig {
 
 // The built-in configuration.
 SiteConfig default_config();
+
+// The text of a configuration file; `name` is the file's, for the errors. See load_config().
+Result<SiteConfig> parse_config(std::string_view text, const std::string& name);
 
 // Reads `path`. An empty path means /etc/tlc/tlc.toml, and the built-in defaults if that file does not exist.
 // Unknown keys, wrong types and bad values are errors "file:line: key: what is wrong and what to write".

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/files.hpp>
 #include <tlc/config/config.hpp>
 
 #include <array>
@@ -46,18 +47,24 @@ void take_all(TomlFile& file, SiteConfig& config) {
 
 } // namespace
 
-Result<SiteConfig> load_config(const std::filesystem::path& path) {
+Result<SiteConfig> parse_config(std::string_view text, const std::string& name) {
     auto config = default_config();
-    const bool chosen = !path.empty();
-    const std::filesystem::path file_name = chosen ? path : default_config_file;
-    std::error_code ignored;
-    if (!chosen && !std::filesystem::exists(file_name, ignored)) return config;
-    auto file = TomlFile::parse(file_name);
+    auto file = TomlFile::parse(text, name);
     if (!file) return in_context(file.error(), "configuration");
     take_all(*file, config);
     if (const auto good = file->finish(); !good) return in_context(good.error(), "configuration");
-    config.source = file_name.string();
+    config.source = name;
     return config;
+}
+
+Result<SiteConfig> load_config(const std::filesystem::path& path) {
+    const bool chosen = !path.empty();
+    const std::filesystem::path file_name = chosen ? path : default_config_file;
+    std::error_code ignored;
+    if (!chosen && !std::filesystem::exists(file_name, ignored)) return default_config();
+    const auto text = read_text(file_name, size_t{1} << 20);
+    if (!text) return in_context(text.error(), "configuration");
+    return parse_config(*text, file_name.string());
 }
 
 } // namespace tlc

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "toml_file.hpp"
 
-#include <tlc/base/files.hpp>
 #include <tlc/base/units.hpp>
 
 #define TOML_EXCEPTIONS 0
@@ -66,14 +65,13 @@ TomlFile::TomlFile(std::unique_ptr<Content> content) : content_(std::move(conten
 TomlFile::TomlFile(TomlFile&&) noexcept = default;
 TomlFile::~TomlFile() = default;
 
-Result<TomlFile> TomlFile::parse(const std::filesystem::path& path) {
-    TLC_TRY_ASSIGN(text, read_text(path, size_t{1} << 20));
-    auto parsed = toml::parse(std::string_view(text), path.string());
+Result<TomlFile> TomlFile::parse(std::string_view text, const std::string& name) {
+    auto parsed = toml::parse(text, name);
     if (!parsed)
-        return fail(ErrorKind::usage, "{}:{}: {}", path.string(), parsed.error().source().begin.line,
+        return fail(ErrorKind::usage, "{}:{}: {}", name, parsed.error().source().begin.line,
                     parsed.error().description());
     auto content = std::make_unique<Content>();
-    content->name = path.string();
+    content->name = name;
     content->root = std::move(parsed).table();
     return TomlFile(std::move(content));
 }

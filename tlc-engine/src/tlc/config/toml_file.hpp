@@ -6,7 +6,6 @@
 #include <tlc/base/result.hpp>
 
 #include <cstdint>
-#include <filesystem>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -18,7 +17,8 @@ namespace tlc {
 
 class TomlFile {
   public:
-    static Result<TomlFile> parse(const std::filesystem::path& path);
+    // `name` stands in the errors.
+    static Result<TomlFile> parse(std::string_view text, const std::string& name);
     TomlFile(TomlFile&&) noexcept;
     ~TomlFile();
 
