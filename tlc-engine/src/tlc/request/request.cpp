@@ -23,6 +23,7 @@ std::string escape(std::string_view value) {
 std::optional<std::string> unescape(std::string_view value) {
     std::string out;
     for (size_t at = 0; at < value.size(); ++at) {
+        if (value[at] == '\0') return std::nullopt; // no path and no variable has one
         if (value[at] != '%') {
             out += value[at];
             continue;
