@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/supervisor/engine_answer.hpp>
 #include <tlc/supervisor/engine_process.hpp>
 
 #include <cerrno>
@@ -19,17 +20,6 @@ Result<Pipe> make_pipe() {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
     return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
-
-Result<nlohmann::json> verdict(const std::string& line) {
-    auto answer = nlohmann::json::parse(line, nullptr, false);
-    if (!answer.is_object()) return fail("the checkpoint engine printed something that is not an answer");
-    if (!answer.contains("error")) return answer;
-    const auto message = answer["error"].is_string() ? answer["error"].get<std::string>() : "no reason";
-    const auto code = answer.contains("exit_code") && answer["exit_code"].is_number_integer()
-                          ? answer["exit_code"].get<int>()
-                          : 1;
-    return fail(code >= 1 && code <= 7 ? static_cast<ErrorKind>(code) : ErrorKind::failed, "{}", message);
 }
 
 } // namespace
@@ -78,7 +68,7 @@ std::optional<Result<nlohmann::json>> EngineProcess::take_line() {
     if (end == std::string::npos) return std::nullopt;
     const std::string line = text_.substr(0, end);
     text_.erase(0, end + 1);
-    return verdict(line);
+    return parse_engine_answer(line);
 }
 
 std::optional<Result<nlohmann::json>> EngineProcess::poll() {

@@ -4,21 +4,35 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <type_traits>
+
 namespace tlc {
 namespace {
 
 constexpr int version = 1;
 constexpr const char* script_name = "script";
 
+// Whether the value is a T: conversions would make something of any number.
+template <typename T>
+bool is_a(const nlohmann::json& value) {
+    if constexpr (std::is_same_v<T, std::string>)
+        return value.is_string();
+    else if constexpr (std::is_same_v<T, bool>)
+        return value.is_boolean();
+    else if constexpr (std::is_integral_v<T>)
+        return value.is_number_integer() && (std::is_signed_v<T> || value.is_number_unsigned()) &&
+               value == nlohmann::json(value.get<T>());
+    else
+        return value.is_array() && std::all_of(value.begin(), value.end(), is_a<typename T::value_type>);
+}
+
 template <typename T>
 Status take(const nlohmann::json& object, const char* key, T& to) {
     const auto found = object.find(key);
     if (found == object.end()) return fail(ErrorKind::damaged, "job.json: \"{}\" is missing", key);
-    try {
-        to = found->get<T>();
-    } catch (const nlohmann::json::exception&) {
-        return fail(ErrorKind::damaged, "job.json: \"{}\" has the wrong type", key);
-    }
+    if (!is_a<T>(*found)) return fail(ErrorKind::damaged, "job.json: \"{}\" has the wrong type", key);
+    to = found->get<T>();
     return {};
 }
 
@@ -28,6 +42,10 @@ Status write_job_file(const std::filesystem::path& job_directory, const JobFile&
                       const std::filesystem::path& script) {
     TLC_TRY_ASSIGN(text, read_text(script));
     TLC_TRY(publish_text(job_directory / script_name, text, 0700));
+    return publish_text(job_directory / "job.json", job_file_text(file));
+}
+
+std::string job_file_text(const JobFile& file) {
     const nlohmann::json object{{"version", version},
                                 {"request", to_text(file.request)},
                                 {"cluster", file.cluster},
@@ -38,12 +56,15 @@ Status write_job_file(const std::filesystem::path& job_directory, const JobFile&
                                 {"vcpus", file.vcpus},
                                 {"memory_bytes", file.memory_bytes},
                                 {"output_bases", file.output_bases}};
-    return publish_text(job_directory / "job.json",
-                        object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    return object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 Result<JobFile> read_job_file(const std::filesystem::path& job_directory) {
     TLC_TRY_ASSIGN(text, read_text(job_directory / "job.json"));
+    return parse_job_file(text, job_directory);
+}
+
+Result<JobFile> parse_job_file(std::string_view text, const std::filesystem::path& job_directory) {
     const auto object = nlohmann::json::parse(text, nullptr, false);
     if (!object.is_object())
         return fail(ErrorKind::damaged, "{}/job.json is not a JSON object", job_directory.string());
@@ -83,8 +104,11 @@ Status write_job_result(const std::filesystem::path& job_directory, const JobRes
 
 std::optional<JobResult> read_job_result(const std::filesystem::path& job_directory) {
     const auto text = read_text(job_directory / "result.json");
-    if (!text) return std::nullopt;
-    const auto object = nlohmann::json::parse(*text, nullptr, false);
+    return text ? parse_job_result(*text) : std::nullopt;
+}
+
+std::optional<JobResult> parse_job_result(std::string_view text) {
+    const auto object = nlohmann::json::parse(text, nullptr, false);
     JobResult result;
     if (!object.is_object() || !take(object, "signalled", result.signalled) ||
         !take(object, "code", result.code) || !take(object, "ended", result.ended))

@@ -7,6 +7,8 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace tlc {
@@ -29,6 +31,9 @@ Status write_job_file(const std::filesystem::path& job_directory, const JobFile&
                       const std::filesystem::path& script);
 // ErrorKind::damaged if it cannot be understood.
 Result<JobFile> read_job_file(const std::filesystem::path& job_directory);
+// The same without files.
+std::string job_file_text(const JobFile& file);
+Result<JobFile> parse_job_file(std::string_view text, const std::filesystem::path& job_directory);
 
 struct JobResult {
     bool signalled = false;
@@ -38,5 +43,6 @@ struct JobResult {
 Status write_job_result(const std::filesystem::path& job_directory, const JobResult& result);
 // Nothing while the job has not ended.
 std::optional<JobResult> read_job_result(const std::filesystem::path& job_directory);
+std::optional<JobResult> parse_job_result(std::string_view text);
 
 } // namespace tlc

@@ -21,6 +21,11 @@ constexpr auto power_off_limit = std::chrono::seconds(90);
 constexpr auto filler_limit = std::chrono::minutes(10);
 constexpr unsigned most_lives_without_progress = 5;
 
+std::string branch_of(const Manifest& manifest) {
+    const auto branch = manifest.job.find("branch");
+    return branch != manifest.job.end() && branch->is_string() ? branch->get<std::string>() : std::string();
+}
+
 } // namespace
 
 Result<JobEnd> Supervisor::run(SignalQueue& signals) {
@@ -65,8 +70,7 @@ Result<std::vector<Checkpoint>> Supervisor::candidates() const {
     // Restarted from a chosen checkpoint: what this branch has saved since, then the chosen one.
     std::vector<Checkpoint> out;
     for (const auto& checkpoint : all)
-        if (checkpoint.manifest && checkpoint.manifest->job.value("branch", "") == branch_)
-            out.push_back(checkpoint);
+        if (checkpoint.manifest && branch_of(*checkpoint.manifest) == branch_) out.push_back(checkpoint);
     for (const auto& checkpoint : all)
         if (checkpoint.sequence == site_.job.restart_sequence) out.push_back(checkpoint);
     return out;
