@@ -164,6 +164,8 @@ TEST_F(ImageDamage, is_told_from_a_newer_format) {
     EXPECT_THAT(error->message, HasSubstr("use a newer one"));
     set_number("format_version", 0);
     EXPECT_EQ(read_all(path, digest)->kind, ErrorKind::damaged);
+    set_number("format_version", 2); // which has older files
+    EXPECT_THAT(read_all(path, digest)->message, HasSubstr("format version 2"));
 }
 
 TEST_F(ImageDamage, of_a_page_table_is_found) {

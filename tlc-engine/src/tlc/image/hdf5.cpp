@@ -151,7 +151,10 @@ Result<std::string> read_text(hid_t object, const char* name, size_t limit) {
     std::string text(size, '\0');
     if (H5Aread(attribute.first.get(), type.get(), text.data()) < 0)
         return fail(ErrorKind::damaged, "attribute {} is unreadable", name);
-    text.resize(std::strlen(text.c_str()));
+    const size_t length = std::strlen(text.c_str());
+    if (text.find_first_not_of('\0', length) != std::string::npos)
+        return fail(ErrorKind::damaged, "attribute {} goes on behind its end", name);
+    text.resize(length);
     return text;
 }
 

@@ -50,7 +50,8 @@ Status ImageReader::State::load_header() {
     const hid_t root = file.get();
     TLC_TRY_ASSIGN(magic, hdf::read_text(root, "magic", image_max_text));
     if (magic != "TLC-MEMORY-IMAGE") return fail(ErrorKind::damaged, "not a memory image (wrong magic)");
-    TLC_TRY_ASSIGN(version, hdf::read_number(root, "format_version"));
+    TLC_TRY_ASSIGN(found_version, hdf::read_number(root, "format_version"));
+    version = found_version;
     if (version > image_format_version)
         return fail(ErrorKind::incompatible,
                     "format version {} is newer than this program's {}: use a newer one", version,
@@ -191,12 +192,17 @@ Status ImageReader::State::load_as(const ImageOlderFile& expected) {
     return load_pages();
 }
 
-// Those that the image of version 2 lists, from the directory of the image.
+// Those that the image of version 2 lists (the root digest takes the version from this), from the directory
+// of the image.
 Status ImageReader::State::load_older() {
-    if (H5Lexists(file.get(), "older", H5P_DEFAULT) <= 0) return {};
+    const htri_t listed = H5Lexists(file.get(), "older", H5P_DEFAULT);
+    if (listed < 0 || (listed > 0) != (version == 2))
+        return fail(ErrorKind::damaged, "format version {} does not go with {} older files", version,
+                    listed > 0 ? "a list of" : "no");
+    if (listed == 0) return {};
     TLC_TRY_ASSIGN(group, hdf::open_group(file.get(), "older"));
     TLC_TRY_ASSIGN(count, hdf::read_number(group.get(), "files"));
-    if (count > image_max_older_files) return fail(ErrorKind::damaged, "{} older files", count);
+    if (count == 0 || count > image_max_older_files) return fail(ErrorKind::damaged, "{} older files", count);
     for (uint64_t n = 1; n <= count; ++n) {
         TLC_TRY_ASSIGN(one, hdf::open_group(group.get(), std::to_string(n).c_str()));
         TLC_TRY_ASSIGN(identity, hdf::read_text(one.get(), "identity", 36));

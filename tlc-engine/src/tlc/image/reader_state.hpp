@@ -13,6 +13,7 @@ struct ImageReader::State {
     uint64_t file_size = 0;
     hdf::Id file;
     hdf::Id pages;
+    uint64_t version = 0;
     ImageTables tables;
     std::vector<std::byte> device_state;
     std::vector<std::vector<uint64_t>> owners; // a file each, see invert_page_tables
