@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // sample_image write FILE PAGES THREADS: writes the sample image and prints its digest.
 // sample_image read FILE DIGEST THREADS: reads all of it, prints the number of pages.
-// sample_image page BLOCK PAGE: prints the bytes of one page as they must be in the image.
+// sample_image describe FILE [DIGEST]: reads all of it, prints what is in it.
+// sample_image chain DIRECTORY: writes three images, DIRECTORY/1 to 3, each holding what has changed; prints
+// the digest of the third and a line for each of its pages as `describe` must print it. sample_image page
+// BLOCK PAGE: prints the bytes of one page as they must be in the image.
 #include "sample_image.hpp"
 
 #include <tlc/image/reader.hpp>
@@ -9,6 +12,9 @@
 #include <atomic>
 #include <cstdio>
 #include <string>
+
+#include "describe_image.hpp"
+#include "sample_chain.hpp"
 
 namespace {
 
@@ -44,12 +50,24 @@ int main(int argc, char** argv) {
     }
     if (command == "read" && argc == 5)
         return read(argv[2], argv[3], static_cast<unsigned>(std::stoul(argv[4])));
+    if (command == "describe" && (argc == 3 || argc == 4)) {
+        const auto text = tlc::test::describe_image(argv[2], argc == 4 ? argv[3] : "");
+        if (!text) return report(text.error());
+        fmt::print("{}", *text);
+        return 0;
+    }
+    if (command == "chain" && argc == 3) {
+        const auto chain = tlc::test::SampleChain::write(argv[2]);
+        if (!chain) return report(chain.error());
+        fmt::print("{}\n{}", chain->digest(), chain->pages());
+        return 0;
+    }
     if (command == "page" && argc == 4) {
         const auto page =
             tlc::test::sample_page(static_cast<uint32_t>(std::stoul(argv[2])), std::stoull(argv[3]));
         return std::fwrite(page.data(), 1, page.size(), stdout) == page.size() ? 0 : 1;
     }
-    fmt::print(stderr,
-               "usage: sample_image write FILE PAGES THREADS | read FILE DIGEST THREADS | page BLOCK PAGE\n");
+    fmt::print(stderr, "usage: sample_image write FILE PAGES THREADS | read FILE DIGEST THREADS | "
+                       "describe FILE [DIGEST] | chain DIRECTORY | page BLOCK PAGE\n");
     return 2;
 }

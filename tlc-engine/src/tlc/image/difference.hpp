@@ -4,7 +4,7 @@
 // each page of a block in which pages have to be read.
 #pragma once
 
-#include <tlc/image/checksum.hpp>
+#include <tlc/base/checksum.hpp>
 #include <tlc/image/reader.hpp>
 
 #include <atomic>
