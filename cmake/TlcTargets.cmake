@@ -11,7 +11,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 option(TLC_TESTS "Build the unit tests and register the integration tests" ON)
-option(TLC_FUZZ "Build the fuzz targets (with clang: libFuzzer; otherwise they run the files they are given)" OFF)
+option(TLC_FUZZ "Instrument everything for libFuzzer and make the fuzz targets its programs (clang; target fuzz_targets)" OFF)
 set(TLC_SANITIZE "" CACHE STRING "Sanitizers, as in -fsanitize= (address,undefined or thread)")
 
 find_program(CCACHE ccache)
@@ -26,6 +26,16 @@ add_compile_options($<$<CONFIG:RelWithDebInfo,Release>:-D_FORTIFY_SOURCE=2>)
 if(TLC_SANITIZE)
   add_compile_options(-fsanitize=${TLC_SANITIZE} -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
   add_link_options(-fsanitize=${TLC_SANITIZE})
+endif()
+
+if(TLC_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "TLC_FUZZ needs clang: use the preset fuzz, or tests/fuzz/run")
+  endif()
+  set(checks address,undefined,float-cast-overflow)
+  add_compile_options(-fsanitize=fuzzer-no-link,${checks} -fno-sanitize-recover=all -fno-omit-frame-pointer
+                      -U_FORTIFY_SOURCE -D_GLIBCXX_ASSERTIONS)
+  add_link_options(-fsanitize=${checks})
 endif()
 
 # tlc_library(NAME base SOURCES a.cpp ... DEPENDS tlc_x ... PACKAGES fmt::fmt ...)
