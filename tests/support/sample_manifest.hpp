@@ -18,7 +18,7 @@ inline Manifest sample_manifest(uint64_t sequence, uint64_t epoch) {
     m.job_id = "4711";
     m.memory = {
         "memory.h5", 6, "00112233445566778899aabbccddeeff", "7d2f8a52-9f0b-4a63-b9d7-5a3a3f6c2b11", {}};
-    m.disk = Manifest::Disk{"btrfs", "disk", {{"root.qcow2", 4}, {"stdout", 5}}, {}};
+    m.disk = Manifest::Disk{"btrfs", "disk", {{"root.qcow2", 4}, {"stdout", 5}}, {}, {}};
     m.console = {5, 0, 77};
     m.vm = {"pc-q35-10.0", "qemu64", "tcg", 2, uint64_t{1} << 30, "10.0.13", {"-m", "1024", "-smp", "2"}};
     m.image = {"/srv/images/debian.ext4", 1 << 20, 1'700'000'000'000'000'000};

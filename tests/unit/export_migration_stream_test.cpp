@@ -116,9 +116,10 @@ TEST_F(MigrationStream, is_what_qemu_reads) {
     EXPECT_EQ(pages.size(), test::export_ram_pages + 3 + test::export_bios_pages);
     for (const auto& [place, content] : pages)
         for (uint32_t block = 0; block < 3; ++block)
-            if (test::export_blocks()[block].id == place.first)
+            if (test::export_blocks()[block].id == place.first) {
                 EXPECT_EQ(std::memcmp(test::sample_page(block, place.second).data(), content.data(), 4096),
                           0);
+            }
 
     const auto state = test::device_state().substr(8);
     EXPECT_EQ(in.take(state.size()), state);

@@ -105,7 +105,9 @@ TEST_F(ImageDifferenceTest, what_an_incremental_image_has_in_older_files_is_not_
         ASSERT_TRUE(writer);
         auto& lane = writer->lane();
         for (uint64_t page = 0; page < pages; ++page)
-            if (n == 1 || page == 20) ASSERT_TRUE(lane.add(0, page, sample_page(0, n == 1 ? page : 320)));
+            if (n == 1 || page == 20) {
+                ASSERT_TRUE(lane.add(0, page, sample_page(0, n == 1 ? page : 320)));
+            }
         ASSERT_TRUE(writer->set_device_state({}));
         ASSERT_TRUE(writer->finish({}));
         base = writer->take_base();

@@ -6,7 +6,7 @@ namespace tlc {
 Result<nlohmann::json> parse_qmp_line(std::string_view line) {
     auto object = nlohmann::json::parse(line, nullptr, false);
     if (!object.is_object()) return fail("QMP: a line is not a JSON object");
-    return std::move(object);
+    return object;
 }
 
 Result<std::string> qemu_version_in(const nlohmann::json& greeting) {
