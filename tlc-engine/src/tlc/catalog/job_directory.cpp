@@ -43,6 +43,26 @@ Status check_name(std::string_view what, std::string_view text) {
                 text);
 }
 
+// fsync of a directory and of those above it in its file system, as far as we may read them. They may be new:
+// made by us, or by a run that died before they were durable.
+Status sync_upwards(const fs::path& path) {
+    std::error_code error;
+    fs::path at = fs::canonical(path, error);
+    if (error) return fail_errno(error.value(), fmt::format("cannot look at {}", path.string()));
+    TLC_TRY(sync_path(at));
+    struct stat below {};
+    if (::stat(at.c_str(), &below) != 0)
+        return fail_errno(errno, fmt::format("cannot look at {}", at.string()));
+    while (at.has_relative_path()) {
+        at = at.parent_path();
+        struct stat info {};
+        if (::stat(at.c_str(), &info) != 0 || info.st_dev != below.st_dev || ::access(at.c_str(), R_OK) != 0)
+            break;
+        TLC_TRY(sync_path(at));
+    }
+    return {};
+}
+
 // Makes `name(n)` for the first n from `first` on that nobody has taken, durably.
 template <typename Name>
 Result<uint64_t> claim(uint64_t first, Name name) {
@@ -97,7 +117,7 @@ Result<JobDirectory> JobDirectory::create(const fs::path& root, std::string_view
     if (auto made = make_directory(path / "epochs"); !made && made.error().kind != ErrorKind::busy)
         return tl::unexpected<Error>(made.error());
     TLC_TRY(sync_path(path));
-    TLC_TRY(sync_path(root));
+    TLC_TRY(sync_upwards(root));
     return job;
 }
 
