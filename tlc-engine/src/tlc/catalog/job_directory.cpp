@@ -180,8 +180,9 @@ Status JobDirectory::publish(const Manifest& manifest) const {
     const fs::path file = directory / "manifest.json";
     TLC_TRY_ASSIGN(text, manifest_text(manifest));
     TLC_TRY(check_parts(manifest, directory));
-    if (fs::exists(fs::symlink_status(file)))
-        return fail(ErrorKind::busy, "{} exists already", file.string());
+    struct stat info {};
+    if (::lstat(file.c_str(), &info) == 0) return fail(ErrorKind::busy, "{} exists already", file.string());
+    if (errno != ENOENT) return fail_errno(errno, fmt::format("cannot look at {}", file.string()));
     TLC_TRY(sync_path(directory));
     TLC_TRY(fence(manifest.epoch));
     return publish_text(file, text);
