@@ -3,6 +3,8 @@
 #include <tlc/catalog/job_directory.hpp>
 #include <tlc/catalog/numbered.hpp>
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <set>
@@ -40,14 +42,18 @@ void sort_newest_first(std::vector<Checkpoint>& checkpoints_by_sequence) {
 
 Status JobDirectory::remove(uint64_t sequence, const Remover& remove_disk) const {
     const fs::path directory = checkpoint_directory(sequence);
-    std::error_code error;
-    if (!fs::exists(fs::symlink_status(directory, error))) return {};
+    struct stat info {};
+    if (::lstat(directory.c_str(), &info) != 0) {
+        if (errno == ENOENT) return {};
+        return fail_errno(errno, fmt::format("cannot look at {}", directory.string()));
+    }
     // The name of the disk part is known without the manifest too: every directory in a checkpoint is one.
     const fs::path manifest = directory / "manifest.json";
-    if (::unlink(manifest.c_str()) == 0)
-        TLC_TRY(sync_path(directory));
-    else if (errno != ENOENT)
+    if (::unlink(manifest.c_str()) != 0 && errno != ENOENT)
         return fail_errno(errno, fmt::format("cannot remove {}", manifest.string()));
+    // Also if it was gone: who removed it may have died before that was durable.
+    TLC_TRY(sync_path(directory));
+    std::error_code error;
     std::vector<fs::path> parts;
     for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
         if (at->is_directory(error) && !at->is_symlink(error)) parts.push_back(at->path());
