@@ -130,6 +130,9 @@ Status JobDirectory::sweep(uint64_t epoch, const Remover& remove_disk) const {
             TLC_TRY(remove(sequence, remove_disk));
             continue;
         }
+        // The run that published it may have died before that was durable. From now on it is built on and
+        // counted.
+        TLC_TRY(sync_path(directory));
         std::error_code error;
         std::vector<fs::path> temporary;
         for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
