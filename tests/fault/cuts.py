@@ -11,9 +11,10 @@ SYSTEMATIC = EXTREMES + [("names without data", power_cut.NAMES_ONLY),
                          ("names and sizes without data", power_cut.NAMES_AND_SIZES)]
 
 
-def check(worker, journal, first, end, choices, randoms):
+def check(worker, journal, first, end, choices, randoms, enough=None):
     """Cuts after each call of first..end-1 (0: before the first) that did something, and after each note. Trees
-    that are the same are checked once. Returns how many were checked, and what was wrong."""
+    that are the same are checked once; it ends when `enough` are wrong. Returns how many were checked, and what
+    was wrong."""
     disk, promises = power_cut.Disk(), Promises()
     seen, wrong = set(), []
     number = 0
@@ -40,6 +41,8 @@ def check(worker, journal, first, end, choices, randoms):
             bad = worker.checker.ask(worker.place.tree, promises.text())
             if bad:
                 wrong.append(f"power cut after call {number} ({operation} {' '.join(arguments)}), {way}: {bad}")
+                if len(wrong) == enough:
+                    return len(seen), wrong
     return len(seen), wrong
 
 
