@@ -129,7 +129,7 @@ Status JobRun::write_image(const fs::path& out, Manifest& manifest) {
 
 // In place of Disk::settle.
 Status JobRun::settle_disk(const fs::path& out, Manifest& manifest) {
-    Manifest::Disk disk{"plain", "disk", {}};
+    Manifest::Disk disk{"plain", "disk", {}, {}, {}};
     for (const auto& [name, text] : disk_at(step_)) {
         TLC_TRY(sync_path(out / "disk" / name));
         disk.files[name] = text.size();
