@@ -46,6 +46,30 @@ EOF
   chmod 755 "$1"
 }
 
+# job.sh: changes both disks all the time, and notices when one of them is not as it was left.
+writing_job() {
+  cat >job.sh <<'EOS'
+#!/bin/bash
+# Arguments: lines, seconds between, exit.
+nonce=$(cat /proc/sys/kernel/random/uuid)
+mkdir -p /var/tmp/log
+for ((i = 1; i <= $1; i++)); do
+  for directory in . /var/tmp/log; do
+    [ "$i" = 1 ] || [ "$(tail -n 1 "$directory/progress")" = "$((i - 1)) $nonce" ] || { echo "$directory is not as it was"; exit 99; }
+    echo "$i $nonce" >>"$directory/progress"
+    head -c 200000 /dev/urandom >"$directory/file-$((i % 20))"
+    sha256sum "$directory/file-$((i % 20))" >"$directory/sum-$((i % 20))"
+    sync "$directory/progress"
+  done
+  echo "$i $nonce"
+  sleep "$2"
+done
+for directory in . /var/tmp/log; do sha256sum --quiet -c "$directory"/sum-* || exit 98; done
+exit "$3"
+EOS
+  chmod 755 job.sh
+}
+
 # one_life FILE LINES: the file holds lines 1 to LINES once each, all with one nonce: restored, not rebooted.
 one_life() {
   local file=$1 lines=$2

@@ -5,32 +5,31 @@
 bats_require_minimum_version 1.5.0
 load helper
 
-setup_file() {
-  storage_up
-  # The Btrfs is the first node's own; the job's directory is on any file system.
-  export shared=$TEST_DIR/shared
-  mkdir "$shared"
-}
-teardown_file() {
-  second_node_down
-  storage_down
-}
-
 setup() {
-  rm -rf "$TEST_DIR/job"
-  mkdir "$TEST_DIR/job"
+  case $BATS_TEST_DESCRIPTION in
+    *XFS*) storage_up xfs ;;
+    *ext4*) storage_up ext4 ;;
+    *) storage_up ;;
+  esac
+  # The file system there is the first node's own; the job's directory is on any.
+  shared=$TEST_DIR/shared
+  mkdir "$shared"
   cd "$TEST_DIR/job"
-  counting_job job.sh
+  writing_job
   export TLC_VM_CHECKPOINT_DIR=$shared
   node_config one "$TEST_DIR/checkpoints"
 }
 
 teardown() {
-  cat err "$(shared_job)/tlc.log" 2>/dev/null || true
+  cat err out "$(shared_job)/tlc.log" 2>/dev/null || true
   [ -z "${run_pid:-}" ] || kill -9 "$run_pid" $(pgrep -P "$run_pid") 2>/dev/null || true
-  rm -rf "${shared:?}"/*
-  if mountpoint -q "$TEST_DIR/small"; then umount "$TEST_DIR/small"; fi
-  rm -f "$TEST_DIR/small.img"
+  cd /
+  local directory
+  for directory in small two; do
+    if mountpoint -q "$TEST_DIR/$directory"; then umount "$TEST_DIR/$directory"; fi
+  done
+  rm -f "$disk_file.two"
+  storage_down
 }
 
 # node_config NAME DIRECTORY: a site configuration of a node whose own disk is DIRECTORY.
@@ -46,17 +45,13 @@ shared_job() {
 carried() { if [ -r "$(shared_job)/tlc.log" ]; then grep -c ' info carried=' "$(shared_job)/tlc.log" || true; else echo 0; fi; }
 has_carried() { [ "$(carried)" -ge "$1" ]; }
 
-second_node_up() {
+second_node_up() { # second_node_up FILE-SYSTEM
   truncate -s 6G "$disk_file.two"
-  mkfs.btrfs -q "$disk_file.two" >/dev/null 2>&1
-  mkdir -p "$TEST_DIR/two"
-  mount -o loop,user_subvol_rm_allowed "$disk_file.two" "$TEST_DIR/two"
+  "mkfs.$1" -q "$disk_file.two" >/dev/null 2>&1
+  mkdir "$TEST_DIR/two"
+  mount -o loop "$disk_file.two" "$TEST_DIR/two"
   chmod 1777 "$TEST_DIR/two"
   node_config two "$TEST_DIR/two"
-}
-second_node_down() {
-  if mountpoint -q "$TEST_DIR/two"; then umount "$TEST_DIR/two"; fi
-  rm -f "$disk_file.two"
 }
 
 start_on_one() {
@@ -64,9 +59,10 @@ start_on_one() {
   run_pid=$!
 }
 
-@test "a node dies with its disk: the job continues elsewhere from what was carried" {
+# loses_its_node FILE-SYSTEM KIND: the first node's disk is of that kind and goes with it.
+loses_its_node() {
   start_on_one 60 0.5 7
-  until_true 90 has_carried 2
+  until_true 120 has_carried 2
   sleep 1
   kill -9 "$run_pid" $(pgrep -P "$run_pid")
   wait "$run_pid" || true
@@ -75,18 +71,29 @@ start_on_one() {
   run -0 --separate-stderr "$bin/tlc-restart" verify --all --json
   [ "$(jq 'length >= 1 and all(.whole and .disk_checked)' <<<"$output")" = true ]
   [ "$(jq -r .disk.kind "$(ls -d "$(shared_job)"/0*/ | tail -n 1)/manifest.json")" = packed ]
+  local newest
+  newest=$(ls -d "$TEST_DIR"/checkpoints/local-*/0*/manifest.json | tail -n 1)
+  [ "$(jq -r .disk.kind "$newest")" = "$2" ]
   umount "$TEST_DIR/checkpoints"
   wipefs -qa "$disk_file"
-  second_node_up
+  second_node_up "$1"
   run -7 bash -c "'$bin/tlc-restart' --config '$TEST_DIR/two.toml' run --local '$(basename "$(shared_job)")' >again 2>err"
   one_life again 60
   grep -q 'restored checkpoint=' "$(shared_job)/tlc.log"
   # It went on to take checkpoints there.
-  grep -q ' info carried=.* disk=' "$(shared_job)/tlc.log"
-  second_node_down
-  mkfs.btrfs -qf "$disk_file" >/dev/null 2>&1
-  mount -o loop,user_subvol_rm_allowed "$disk_file" "$TEST_DIR/checkpoints"
-  chmod 1777 "$TEST_DIR/checkpoints"
+  [ "$(grep -c ' info carried=' "$(shared_job)/tlc.log")" -ge 3 ]
+}
+
+@test "a node dies with its disk (Btrfs): the job continues elsewhere from what was carried" {
+  loses_its_node btrfs btrfs
+}
+
+@test "a node dies with its disk (XFS): the job continues elsewhere from what was carried" {
+  loses_its_node xfs reflink
+}
+
+@test "a node dies with its disk (ext4): the job continues elsewhere from what was carried" {
+  loses_its_node ext4 qcow2
 }
 
 @test "on the same node the newer checkpoint of its own disk is taken" {
