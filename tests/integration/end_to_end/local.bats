@@ -98,12 +98,71 @@ EOF
   local newest image
   newest=$("$bin/tlc-restart" list --json | jq -r '.[0].sequence')
   image=$(job_directory)/$(printf %06d "$newest")/memory.h5
+  # What changed between the two, and the newest as a core file.
+  local job
+  job=$(basename "$(job_directory)")
+  run -0 --separate-stderr "$bin/tlc-restart" diff "$job" $((newest - 1)) "$newest" --json
+  jq -e '.a + 1 == .b and (.blocks[] | select(.id == "pc.ram") | .pages_a == .pages_b and .changed > 0 and .equal > .changed) and
+    (.device_state.equal | not) and .disk["root.qcow2"].bytes_b > 0 and .output.stdout_bytes > 0' <<<"$output"
+  run -0 "$bin/tlc-restart" diff "$job" $((newest - 1)) "$newest"
+  echo "$output"
+  [[ $output == *"pc.ram"*"device state"*"different"* ]]
+  run -3 "$bin/tlc-restart" diff "$job" "$newest" 4711
+  run -0 "$bin/tlc-restart" export "$job" --format=elf --out core
+  echo "$output"
+  [[ $output == *"registers of"* ]]
+  run -0 readelf -h core
+  [[ $output == *"CORE (Core file)"* ]]
+  rm core
   # One bit in the middle of the stored pages.
   printf '\x5a' | dd of="$image" bs=1 seek=$(($(stat -c %s "$image") / 2)) conv=notrunc status=none
   run -7 bash -c "'$bin/tlc-restart' run --local '$(basename "$(job_directory)")' >again 2>err"
   grep -q "checkpoint $newest cannot be restored" err
   grep -q "restored checkpoint=$((newest - 1)) " "$(job_directory)/tlc.log"
   one_life again 60
+}
+
+# elsewhere MANIFEST DISKS: the options of a checkpoint's VM, NUL-separated, for a QEMU that finds its disks in
+# DISKS, as docs/export.md says.
+elsewhere() {
+  /usr/bin/python3 - "$1" "$2" <<'END'
+import json, os, re, sys
+arguments = json.load(open(sys.argv[1]))["vm"]["qemu_arguments"][1:]
+pairs = dict(zip(arguments, arguments[1:]))
+sockets = os.path.dirname(pairs["-qmp"].split(",")[0].removeprefix("unix:"))
+disks = os.path.dirname(re.search("path=([^,]*/stdout)", " ".join(arguments)).group(1))
+left_out = ("-kernel", "-initrd", "-append", "-incoming", "-add-fd")
+skip = False
+for argument in arguments:
+    if skip or argument in left_out:
+        skip = not skip
+        continue
+    argument = argument.replace(disks, sys.argv[2]).replace(sockets, sys.argv[2])
+    argument = re.sub("(id=console,.*path=).*", r"\1" + sys.argv[2] + "/console", argument)
+    sys.stdout.write(argument + "\0")
+END
+}
+
+@test "a job's checkpoint goes on in a QEMU without our patches" {
+  local unpatched job checkpoint arguments
+  unpatched=$("$TLC_ROOT/tests/support/unpatched_qemu" 2>reason) || skip "$(tail -n 1 reason)"
+  start 5s 60 0.5 7
+  until_true 60 has_taken 1
+  kill -9 "$run_pid" "$(qemu_of "$run_pid")"
+  finished
+  job=$(basename "$(job_directory)")
+  checkpoint=$("$bin/tlc-restart" show "$job" --json | jq -r .directory)
+  run -0 "$bin/tlc-restart" export "$job" --format=qemu --out vm.qemu
+  echo "$output"
+  cp -r --sparse=always "$checkpoint/disk" disks
+  mapfile -d '' arguments < <(elsewhere "$checkpoint/manifest.json" "$PWD/disks")
+  timeout 240 "$unpatched" "${arguments[@]}" -incoming "file:$PWD/vm.qemu" >err 2>&1 3>&- &
+  run_pid=$!
+  until_true 180 grep -q '^60 ' disks/stdout
+  one_life disks/stdout 60
+  kill -9 "$run_pid" $(pgrep -P "$run_pid")
+  finished
+  [ ! -s err ]
 }
 
 # The directory of a checkpoint that is being taken.
