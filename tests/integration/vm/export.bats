@@ -161,6 +161,33 @@ END
   [ $(($(stat -c %b "$TEST_DIR/out-core") * 512)) -lt $((80 << 20)) ]
 }
 
+@test "a core file of a Linux guest is what QEMU's own dump of its memory is" {
+  [ -n "${TLC_KERNEL:-}${TLC_INITRAMFS:-}${TLC_IMAGE:-}" ] || skip "no Linux guest: TLC_KERNEL, TLC_INITRAMFS, TLC_IMAGE are not set"
+  local linux=$TEST_DIR/out-linux guest
+  mkdir -p "$linux/files" "$TEST_DIR/out-image"
+  jq -n '{version: 1, argv: ["/job/script"], environment: ["PATH=/usr/bin:/bin"], cwd: "/home/u/dir", uid: 1000, gid: 1000,
+          groups: [1000], user: "u", group: "ug", home: "/home/u", hostname: "n1", merge_output: false, tmp_on_work: false}' >"$linux/job.json"
+  printf '#!/bin/bash\nfor ((i = 0; ; ++i)); do echo $i; done\n' >"$linux/script"
+  chmod 755 "$linux/script"
+  "$support/boot_guest" "$linux" -L /usr/share/seabios -L /usr/share/qemu -qmp "unix:$TEST_DIR/first.sock,server=on,wait=off" \
+    -qmp "unix:$TEST_DIR/first-engine.sock,server=on,wait=off" >"$TEST_DIR/out-boot" 2>&1 3>&- &
+  guest=$!
+  for _ in $(seq 900); do
+    [ ! -s "$linux/stdout" ] || break
+    kill -0 "$guest"
+    sleep 0.1
+  done
+  [ -s "$linux/stdout" ]
+  qmp first stop
+  qmp first dump-guest-memory "{\"paging\": false, \"protocol\": \"file:$TEST_DIR/out-dump\"}"
+  "$engine" save --qmp "$TEST_DIR/first-engine.sock" --out "$TEST_DIR/out-image"
+  qmp first quit
+  wait "$guest"
+  exported out-image out-core elf
+  run -0 "$support/compare_cores.py" "$TEST_DIR/out-core" "$TEST_DIR/out-dump"
+  echo "$output"
+}
+
 @test "refusals: a file that is there, no checkpoint, an unknown format, a damaged chunk" {
   vm first tcg
   counts first 2
