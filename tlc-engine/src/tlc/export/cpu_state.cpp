@@ -67,6 +67,7 @@ Result<std::vector<CpuState>> cpu_states(std::span<const std::byte> state) {
     if (found.empty()) return fail("no \"cpu\" section of QEMU 10.0 is in the device state");
     if (found.rbegin()->first != found.size() - 1) return fail("a processor is missing in the device state");
     std::vector<CpuState> cpus;
+    cpus.reserve(found.size());
     for (const auto& [number, cpu] : found)
         cpus.push_back(cpu);
     return cpus;
