@@ -11,7 +11,9 @@ class NoBlockDevices final : public BlockDevices {
     Result<std::string> active(const std::string& drive) override {
         return fail("nobody was to be asked for the drive {}", drive);
     }
-    Status switch_to(const std::vector<Overlay>&) override { return fail("nothing was to be switched"); }
+    Status add(const std::filesystem::path&) override { return fail("nothing was to be added"); }
+    void drop(const std::string&) override {}
+    Status switch_all(const std::vector<Change>&) override { return fail("nothing was to be switched"); }
 };
 
 } // namespace tlc::test

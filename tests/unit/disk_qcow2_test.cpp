@@ -11,6 +11,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <set>
 
 #include "../support/temporary_directory.hpp"
 
@@ -40,14 +41,21 @@ struct stat look(const fs::path& path) {
 class FakeVm final : public BlockDevices {
   public:
     Result<std::string> active(const std::string& drive) override { return in_use.at(drive); }
-    Status switch_to(const std::vector<Overlay>& overlays) override {
+    Status add(const fs::path& overlay) override {
+        open.insert(overlay.filename().string());
+        return {};
+    }
+    void drop(const std::string& overlay) override { open.erase(overlay); }
+    Status switch_all(const std::vector<Change>& changes) override {
         if (!lost_answer && !answers) return fail("refused");
-        for (const auto& overlay : overlays)
-            in_use.at(overlay.drive) = overlay.file.filename().string();
+        for (const auto& change : changes)
+            for (auto& [drive, file] : in_use)
+                if (file == change.from && open.erase(change.to) == 1) file = change.to;
         if (lost_answer) return fail("no answer in time");
         return {};
     }
     std::map<std::string, std::string> in_use{{"root", "root.qcow2"}, {"work", "work.img"}};
+    std::set<std::string> open; // and not in use
     bool answers = true;
     bool lost_answer = false;
 };
@@ -189,7 +197,9 @@ TEST_F(Qcow2, nothing_stays_of_a_snapshot_that_cannot_be_prepared) {
         const auto one = disk();
         ASSERT_TRUE(one->prepare(live, directory / "3", vm));
         EXPECT_NE(*file_names(live), names);
+        EXPECT_FALSE(vm.open.empty());
     }
+    EXPECT_TRUE(vm.open.empty());
     EXPECT_EQ(*file_names(live), names);
 }
 
@@ -205,6 +215,7 @@ TEST_F(Qcow2, a_snapshot_after_one_that_failed_in_the_pause) {
     // A name is not given again.
     EXPECT_EQ(vm.in_use.at("root"), "root-2.qcow2");
     EXPECT_FALSE(fs::exists(live / "root-1.qcow2"));
+    EXPECT_TRUE(vm.open.empty());
     put("root", 2, 'c');
 
     // Now the VM has switched, and nobody knows.
@@ -237,7 +248,7 @@ TEST_F(Qcow2, merged_images_are_removed_from_the_live_disk_only) {
     // As block-stream leaves it.
     qemu({"qemu-img", "rebase", "-f", "qcow2", "-F", "raw", "-b", (directory / "guest.ext4").string(),
           (live / "root-2.qcow2").string()});
-    ASSERT_TRUE(remove_unused_images(live));
+    EXPECT_THAT(*remove_unused_images(live), ElementsAre("root-1.qcow2", "root.qcow2"));
     EXPECT_FALSE(fs::exists(live / "root.qcow2"));
     EXPECT_FALSE(fs::exists(live / "root-1.qcow2"));
     EXPECT_TRUE(fs::exists(live / "work.img"));

@@ -116,6 +116,8 @@ killed_and_restored() {
   one_life again-reflink 60
 }
 
+closed_what_is_removed() { ! ls -l "/proc/$(qemu_of "$run_pid")/fd" | grep -q 'live-.*(deleted)'; }
+
 @test "ext4: long chains are merged, and frozen images stay as they were" {
   begin ext4
   start 5s 150 0.5 7
@@ -125,6 +127,7 @@ killed_and_restored() {
   until_true 90 log_has 'merged the images of the drive root'
   until_true 90 log_has 'merged the images of the drive work'
   # In the live disk only what a chain needs is left, and the names in the images lead to it.
+  until_true 5 closed_what_is_removed
   [ "$(ls "$(job_directory)/live-1" | grep -c root)" -le 4 ]
   [ ! -e "$(job_directory)/live-1/root.qcow2" ]
   [ "$(sha256sum <"$TEST_DIR/checkpoints/first" | cut -d' ' -f1)" = "$(cat "$TEST_DIR/before")" ]
@@ -149,7 +152,7 @@ killed_and_restored() {
 
 @test "ext4: the engine killed at moments of checkpoints: the next one is whole and the disks are right" {
   begin ext4
-  start 5s 120 0.5 7
+  start 5s 80 0.5 7
   until_true 60 has_taken 1
   local time
   for time in 1 2 3 4 5 6; do
@@ -162,7 +165,7 @@ killed_and_restored() {
   kill -9 "$(qemu_of "$run_pid")"
   finished
   [ "$code" = 7 ]
-  one_life out 120
+  one_life out 80
   [ "$(tail -n 1 progress)" = "$(tail -n 1 out)" ]
   frozen_disks_are_sound "$(newest_disk)"
 }

@@ -25,7 +25,8 @@ storage_up() { # storage_up [FILE-SYSTEM]
 
 storage_down() {
   [ -n "${TEST_DIR:-}" ] || return 0
-  mountpoint -q "$TEST_DIR/checkpoints" && umount "$TEST_DIR/checkpoints"
+  # A process that was just killed may still be there.
+  ! mountpoint -q "$TEST_DIR/checkpoints" || until_true 20 umount -q "$TEST_DIR/checkpoints"
   rm -rf "$TEST_DIR" "$disk_file"
 }
 

@@ -24,18 +24,35 @@ Result<std::string> QmpBlockDevices::active(const std::string& drive) {
     return fail("QEMU has no drive \"{}\"", drive);
 }
 
+// As QEMU opens the drives' first images.
+Status QmpBlockDevices::add(const std::filesystem::path& overlay) {
+    TLC_TRY(connect());
+    const nlohmann::json cache{{"direct", false}, {"no-flush", false}};
+    const nlohmann::json file{
+        {"driver", "file"}, {"filename", overlay.string()}, {"discard", "unmap"}, {"cache", cache}};
+    const auto done = qmp_->execute("blockdev-add",
+                                    {{"driver", "qcow2"},
+                                     {"node-name", overlay.filename().string()},
+                                     {"discard", "unmap"},
+                                     {"cache", cache},
+                                     {"backing", nullptr}, // comes with the switch
+                                     {"file", file}},
+                                    patience);
+    if (!done) return in_context(done.error(), fmt::format("QEMU cannot open {}", overlay.string()));
+    return {};
+}
+
+void QmpBlockDevices::drop(const std::string& overlay) {
+    if (connect()) (void)qmp_->execute("blockdev-del", {{"node-name", overlay}}, patience);
+}
+
 // One transaction: all of them, or none.
-Status QmpBlockDevices::switch_to(const std::vector<Overlay>& overlays) {
+Status QmpBlockDevices::switch_all(const std::vector<Change>& changes) {
     TLC_TRY(connect());
     auto actions = nlohmann::json::array();
-    for (const auto& overlay : overlays)
-        actions.push_back({{"type", "blockdev-snapshot-sync"},
-                           {"data",
-                            {{"device", overlay.drive},
-                             {"snapshot-file", overlay.file.string()},
-                             {"snapshot-node-name", overlay.file.filename().string()},
-                             {"format", "qcow2"},
-                             {"mode", "existing"}}}});
+    for (const auto& change : changes)
+        actions.push_back(
+            {{"type", "blockdev-snapshot"}, {"data", {{"node", change.from}, {"overlay", change.to}}}});
     const auto done = qmp_->execute("transaction", {{"actions", std::move(actions)}}, patience);
     if (!done) return in_context(done.error(), "switching the VM's drives to new overlays");
     return {};

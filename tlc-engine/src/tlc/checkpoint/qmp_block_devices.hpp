@@ -15,7 +15,9 @@ class QmpBlockDevices final : public BlockDevices {
     explicit QmpBlockDevices(std::filesystem::path socket) : socket_(std::move(socket)) {}
 
     Result<std::string> active(const std::string& drive) override;
-    Status switch_to(const std::vector<Overlay>& overlays) override;
+    Status add(const std::filesystem::path& overlay) override;
+    void drop(const std::string& overlay) override;
+    Status switch_all(const std::vector<Change>& changes) override;
 
   private:
     Status connect();

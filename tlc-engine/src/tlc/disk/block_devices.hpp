@@ -19,13 +19,18 @@ class BlockDevices {
     // The file, a name in the live disk, that the VM writes the drive's content to.
     virtual Result<std::string> active(const std::string& drive) = 0;
 
-    struct Overlay {
-        std::string drive;
-        std::filesystem::path file; // an overlay over the drive's active file
+    // Opens an empty overlay over what will be active in the pause.
+    virtual Status add(const std::filesystem::path& overlay) = 0;
+    // Closes one that was not taken into use, if it is open.
+    virtual void drop(const std::string& overlay) = 0;
+
+    struct Change {
+        std::string from; // active, a name in the live disk
+        std::string to;   // an overlay that was added
     };
     // All drives at once go on in their overlays; what was active before is not written any more. Quick: it
     // is called while the VM stands still.
-    virtual Status switch_to(const std::vector<Overlay>& overlays) = 0;
+    virtual Status switch_all(const std::vector<Change>& changes) = 0;
 };
 
 } // namespace tlc

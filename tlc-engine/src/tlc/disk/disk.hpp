@@ -2,8 +2,9 @@
 // A Disk keeps the VM's writable files in one directory (the live disk) and freezes it beside the memory
 // image. Order of a checkpoint: prepare() while the VM runs, snapshot() while it is paused, settle() after it
 // runs again, of one Disk and with the same paths; when one fails, or the checkpoint is given up, the caller
-// removes `to` and may begin anew. All paths are on the file system the Disk was opened for. One snapshot at
-// a time; otherwise thread-safe, if no two calls work on the same path. A full disk is ErrorKind::no_space.
+// removes `to` and may begin anew. All paths are on the file system the Disk was opened for. `devices`
+// outlives the Disk. One snapshot at a time; otherwise thread-safe, if no two calls work on the same path. A
+// full disk is ErrorKind::no_space.
 #pragma once
 
 #include <tlc/base/result.hpp>

@@ -163,7 +163,7 @@ Status make_overlay(const fs::path& directory, const DiskImage& below, const Dis
     return fail("qemu-img cannot make {} ({}): {}", path.string(), output.status.text(), output.text);
 }
 
-Status remove_unused_images(const fs::path& directory) {
+Result<std::vector<std::string>> remove_unused_images(const fs::path& directory) {
     TLC_TRY_ASSIGN(files, list_disk_files(directory));
     std::set<std::string> used;
     for (const auto& [drive, newest] : files.newest) {
@@ -171,12 +171,17 @@ Status remove_unused_images(const fs::path& directory) {
         for (const auto& image : chain.images)
             used.insert(image.file);
     }
+    std::sort(files.images.begin(), files.images.end(),
+              [](const auto& a, const auto& b) { return a.number > b.number; });
+    std::vector<std::string> removed;
     for (const auto& image : files.images) {
+        if (used.contains(image.file)) continue;
         const auto path = directory / image.file;
-        if (!used.contains(image.file) && ::unlink(path.c_str()) != 0 && errno != ENOENT)
+        if (::unlink(path.c_str()) != 0 && errno != ENOENT)
             return fail_errno(errno, fmt::format("cannot remove {}", path.string()));
+        removed.push_back(image.file);
     }
-    return {};
+    return removed;
 }
 
 } // namespace tlc

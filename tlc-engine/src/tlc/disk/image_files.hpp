@@ -56,7 +56,8 @@ Result<ImageChain> read_chain(const std::filesystem::path& directory, const Disk
 // A new empty overlay over `below`, which lies in the same directory and may be in use.
 Status make_overlay(const std::filesystem::path& directory, const DiskImage& below, const DiskImage& overlay);
 
-// Removes the images that no chain holds any more.
-Status remove_unused_images(const std::filesystem::path& directory);
+// Removes the images that no chain holds any more, and returns their names,
+// those of newer ones first.
+Result<std::vector<std::string>> remove_unused_images(const std::filesystem::path& directory);
 
 } // namespace tlc

@@ -40,9 +40,11 @@ Result<uint64_t> size_of(const fs::path& path) {
 }
 
 // What is newer than the image a VM writes to has never been taken into use.
-Status remove_unswitched(const fs::path& live, const DiskFiles& files, const DiskImage& active) {
+Status remove_unswitched(const fs::path& live, const DiskFiles& files, const DiskImage& active,
+                         BlockDevices& devices) {
     for (const auto& image : files.images) {
         if (image.drive != active.drive || image.number <= active.number) continue;
+        devices.drop(image.file);
         const auto path = live / image.file;
         if (::unlink(path.c_str()) != 0 && errno != ENOENT)
             return fail_errno(errno, fmt::format("cannot remove {}", path.string()));
@@ -79,12 +81,13 @@ Result<bool> can_link(const fs::path& directory) {
 
 Qcow2Disk::~Qcow2Disk() { give_up(); }
 
-// Overlays that the VM may have been told of stay: they are its active images, or are found by the next
-// snapshot.
+// Overlays that the VM may write to stay: they are its active images, or are found by the next snapshot.
 void Qcow2Disk::give_up() {
     if (taking_ && !taking_->switched)
-        for (const auto& overlay : taking_->overlays)
-            ::unlink(overlay.file.c_str());
+        for (const auto& change : taking_->changes) {
+            taking_->devices->drop(change.to);
+            ::unlink((taking_->live / change.to).c_str());
+        }
     taking_.reset();
 }
 
@@ -92,11 +95,14 @@ Status Qcow2Disk::prepare(const fs::path& live, const fs::path& to, BlockDevices
     give_up();
     TLC_TRY(must_be_free(to));
     taking_.emplace();
-    auto prepared = prepare_overlays(live, devices);
+    taking_->devices = &devices;
+    std::error_code error;
+    taking_->live = fs::absolute(live, error); // QEMU's directory may be another one
+    auto prepared = prepare_overlays();
     if (prepared) prepared = sync_files(live);
     if (prepared) {
         prepared = make_directory(to);
-        if (prepared) prepared = link_images(live, to);
+        if (prepared) prepared = link_images(to);
         if (!prepared) (void)remove(to);
     }
     if (prepared) return {};
@@ -104,55 +110,59 @@ Status Qcow2Disk::prepare(const fs::path& live, const fs::path& to, BlockDevices
     return in_context(prepared.error(), fmt::format("cannot prepare a snapshot of {}", live.string()));
 }
 
-Status Qcow2Disk::prepare_overlays(const fs::path& live, BlockDevices& devices) {
+Status Qcow2Disk::prepare_overlays() {
+    const auto& live = taking_->live;
     TLC_TRY_ASSIGN(files, list_disk_files(live));
     const uint64_t number = files.highest + 1;
     for (const auto& [drive, newest] : files.newest) {
-        TLC_TRY_ASSIGN(name, devices.active(drive));
-        TLC_TRY_ASSIGN(active, parse_image_name(name));
-        if (active.drive != drive || active.number > newest.number)
-            return fail("the VM writes its drive {} to {}, which is no image of {}", drive, name,
-                        live.string());
-        TLC_TRY(remove_unswitched(live, files, active));
+        TLC_TRY_ASSIGN(name, taking_->devices->active(drive));
+        const auto active = parse_image_name(name);
+        if (!active || active->drive != drive || active->number > newest.number)
+            return fail("the VM writes its drive {} to \"{}\", which is no image of it", drive, name);
+        TLC_TRY(remove_unswitched(live, files, *active, *taking_->devices));
         const DiskImage overlay{drive, number, overlay_name(drive, number)};
-        TLC_TRY(make_overlay(live, active, overlay));
-        // QEMU is told an absolute path.
-        taking_->overlays.push_back({drive, fs::absolute(live) / overlay.file});
-        taking_->active.push_back(std::move(active));
+        TLC_TRY(make_overlay(live, *active, overlay));
+        taking_->changes.push_back({active->file, overlay.file});
+        TLC_TRY(taking_->devices->add(live / overlay.file));
     }
     for (const auto& name : files.appended)
-        taking_->appended[live / name] = 0;
+        taking_->appended[name] = 0;
     return {};
 }
 
 // They are being written until the pause, and only their names are needed before it.
-Status Qcow2Disk::link_images(const fs::path& live, const fs::path& to) {
-    for (const auto& active : taking_->active) {
-        TLC_TRY_ASSIGN(chain, read_chain(live, active));
-        for (const auto& image : chain.images)
-            if (::link((live / image.file).c_str(), (to / image.file).c_str()) != 0)
-                return fail_errno(errno, fmt::format("cannot link {}", (live / image.file).string()));
+Status Qcow2Disk::link_images(const fs::path& to) const {
+    for (const auto& change : taking_->changes) {
+        TLC_TRY_ASSIGN(active, parse_image_name(change.from));
+        TLC_TRY_ASSIGN(chain, read_chain(taking_->live, active));
+        for (const auto& image : chain.images) {
+            const auto path = taking_->live / image.file;
+            if (::link(path.c_str(), (to / image.file).c_str()) != 0)
+                return fail_errno(errno, fmt::format("cannot link {}", path.string()));
+        }
     }
     return {};
 }
 
 Status Qcow2Disk::snapshot(const fs::path& live, const fs::path&, BlockDevices& devices) {
     if (!taking_) return fail("a snapshot of {} was not prepared", live.string());
-    for (auto& [path, size] : taking_->appended) {
-        TLC_TRY_ASSIGN(bytes, size_of(path));
+    for (auto& [name, size] : taking_->appended) {
+        TLC_TRY_ASSIGN(bytes, size_of(live / name));
         size = bytes;
     }
     taking_->switched = true;
-    return devices.switch_to(taking_->overlays);
+    return devices.switch_all(taking_->changes);
 }
 
 Status Qcow2Disk::settle(const fs::path& snapshot) {
     if (!taking_ || !taking_->switched) return fail("no snapshot was taken as {}", snapshot.string());
-    for (const auto& [path, size] : taking_->appended)
-        TLC_TRY(tlc::copy_file(path, snapshot / path.filename(), frozen_mode, size));
-    for (const auto& image : taking_->active)
-        if (::chmod((snapshot / image.file).c_str(), frozen_mode) != 0)
-            return fail_errno(errno, fmt::format("chmod {}", (snapshot / image.file).string()));
+    for (const auto& [name, size] : taking_->appended)
+        TLC_TRY(tlc::copy_file(taking_->live / name, snapshot / name, frozen_mode, size));
+    for (const auto& change : taking_->changes) {
+        const auto path = snapshot / change.from;
+        if (::chmod(path.c_str(), frozen_mode) != 0)
+            return fail_errno(errno, fmt::format("chmod {}", path.string()));
+    }
     TLC_TRY(sync_files(snapshot));
     taking_.reset();
     return {};

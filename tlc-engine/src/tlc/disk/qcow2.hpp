@@ -28,13 +28,14 @@ class Qcow2Disk final : public PlainDisk {
   private:
     // A snapshot from prepare() to settle().
     struct Taking {
-        std::vector<DiskImage> active; // until the pause
-        std::vector<BlockDevices::Overlay> overlays;
-        std::map<std::filesystem::path, uint64_t> appended; // and how long they were in the pause
-        bool switched = false;                              // the VM may write to the overlays
+        BlockDevices* devices = nullptr;
+        std::filesystem::path live;
+        std::vector<BlockDevices::Change> changes;
+        std::map<std::string, uint64_t> appended; // and how long they were in the pause
+        bool switched = false;                    // the VM may write to the overlays
     };
-    Status prepare_overlays(const std::filesystem::path& live, BlockDevices& devices);
-    Status link_images(const std::filesystem::path& live, const std::filesystem::path& to);
+    Status prepare_overlays();
+    Status link_images(const std::filesystem::path& to) const;
     void give_up();
 
     std::optional<Taking> taking_;

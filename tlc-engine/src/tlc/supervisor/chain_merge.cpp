@@ -85,7 +85,11 @@ Status ChainMerge::take_end(Qmp& qmp, const std::filesystem::path& live) {
     if (!failure.empty()) return fail("{}", failure);
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began_);
     log::info("merged the images of the drive {} took={}", drive, duration_text(took));
-    if (auto removed = remove_unused_images(live); !removed) log::warning("{}", removed.error().message);
+    const auto removed = remove_unused_images(live);
+    if (!removed) log::warning("{}", removed.error().message);
+    // QEMU keeps open what it was told to open, and what lies below that. Others it knows by other names.
+    for (const auto& file : removed.value_or(std::vector<std::string>{}))
+        (void)qmp.execute("blockdev-del", {{"node-name", file}}, patience);
     return {};
 }
 
