@@ -89,6 +89,10 @@ void add_carry(CLI::App& command, Arguments& arguments) {
         ->required()
         ->type_name("DIR");
     command.add_option("--base", arguments.carry.base, "a checkpoint carried there before")->type_name("DIR");
+    command
+        .add_option("--epoch", arguments.carry.epoch,
+                    "of the run that carries, if another has taken the checkpoint (0: the same)")
+        ->type_name("N");
     command.add_option("--rate", arguments.carry_mib, "most that is copied a second (0: no limit)")
         ->type_name("MiB")
         ->check(CLI::Range(0, 1 << 20));

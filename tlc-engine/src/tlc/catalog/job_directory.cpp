@@ -175,7 +175,7 @@ Status JobDirectory::fence(uint64_t epoch) const {
                 newest);
 }
 
-Status JobDirectory::publish(const Manifest& manifest) const {
+Status JobDirectory::publish(const Manifest& manifest, uint64_t owner) const {
     const fs::path directory = checkpoint_directory(manifest.sequence);
     const fs::path file = directory / "manifest.json";
     TLC_TRY_ASSIGN(text, manifest_text(manifest));
@@ -184,7 +184,7 @@ Status JobDirectory::publish(const Manifest& manifest) const {
     if (::lstat(file.c_str(), &info) == 0) return fail(ErrorKind::busy, "{} exists already", file.string());
     if (errno != ENOENT) return fail_errno(errno, fmt::format("cannot look at {}", file.string()));
     TLC_TRY(sync_path(directory));
-    TLC_TRY(fence(manifest.epoch));
+    TLC_TRY(fence(owner != 0 ? owner : manifest.epoch));
     return publish_text(file, text);
 }
 

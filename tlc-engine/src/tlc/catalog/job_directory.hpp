@@ -67,9 +67,10 @@ class JobDirectory {
     Result<uint64_t> newest_sequence() const;
     // ErrorKind::busy if a newer epoch owns the job.
     Status fence(uint64_t epoch) const;
-    // Makes the checkpoint exist. Every part must be durable before the call. ErrorKind::busy if a newer
-    // epoch than the manifest's owns the job, or if the sequence is published already.
-    Status publish(const Manifest& manifest) const;
+    // Makes the checkpoint exist. Every part must be durable before the call. `owner`: the epoch of the run
+    // that publishes, 0: the manifest's, which took it. ErrorKind::busy if a newer epoch owns the job, or if
+    // the sequence is published already.
+    Status publish(const Manifest& manifest, uint64_t owner = 0) const;
 
     // All published checkpoints, newest first: by epoch, then by sequence; those without a readable manifest
     // where their sequence puts them. The parts' sizes are checked.

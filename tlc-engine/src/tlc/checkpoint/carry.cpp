@@ -58,7 +58,7 @@ class Carry {
             TLC_TRY(carry_disk());
         }
         TLC_TRY_ASSIGN(job, JobDirectory::of_checkpoint(request_.to));
-        TLC_TRY(job.publish(manifest_));
+        TLC_TRY(job.publish(manifest_, request_.epoch));
         return report_;
     }
 

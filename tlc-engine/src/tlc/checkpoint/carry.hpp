@@ -19,6 +19,7 @@ struct CarryRequest {
     std::filesystem::path from;
     std::filesystem::path to;
     std::filesystem::path base;    // empty: none
+    uint64_t epoch = 0;            // of the run that carries; 0: the one that took the checkpoint
     uint64_t bytes_per_second = 0; // 0: no limit
 };
 

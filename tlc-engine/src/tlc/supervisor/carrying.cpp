@@ -46,6 +46,7 @@ void Supervisor::carry_newest() {
     std::vector<std::string> arguments{"carry",  "--json",
                                        "--from", site_.store.checkpoint_directory(sequence).string(),
                                        "--to",   site_.directory.checkpoint_directory(sequence).string()};
+    arguments.insert(arguments.end(), {"--epoch", fmt::format("{}", carrying_epoch_)});
     if (const auto base = site_.directory.newest())
         arguments.insert(arguments.end(), {"--base", base->directory.string()});
     if (site_.config.job.carry_rate_bytes > 0)
@@ -102,6 +103,7 @@ Status Supervisor::sweep(uint64_t epoch) {
     carrier_.reset();
     carrying_.reset();
     to_carry_.reset();
+    carrying_epoch_ = epoch;
     TLC_TRY(site_.store.sweep(epoch, [&](const auto& path) { return site_.disk.remove(path); }));
     if (!site_.two_levels()) return {};
     TLC_TRY(site_.directory.sweep(epoch, remove_plain));

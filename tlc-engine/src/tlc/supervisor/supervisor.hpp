@@ -81,6 +81,7 @@ class Supervisor {
     std::optional<EngineProcess> carrier_;    // carries `carrying_` to the job's directory
     std::optional<uint64_t> carrying_;
     std::optional<uint64_t> to_carry_;   // next
+    uint64_t carrying_epoch_ = 0;        // this life's; what is carried may be of an earlier one
     uint64_t restored_ = 0;              // the checkpoint of this life, if it is of one
     bool memory_lost_ = false;           // of this life's VM
     std::map<uint64_t, Error> unusable_; // checkpoints found damaged
