@@ -114,10 +114,10 @@ loses_its_node() {
   kill -STOP "$run_pid"
   local own
   own=$(ls -d "$TEST_DIR"/checkpoints/local-*)
-  run -0 --separate-stderr "$TLC_BUILD/tests/random_damages" "$own" "${TLC_DAMAGES:-100}" 1
+  run -0 --separate-stderr "$TLC_BUILD/tests/random_damages" "$own" "${TLC_DAMAGES:-60}" 1
   echo "$output"
   [ "$(jq .wrong <<<"$output")" = 0 ]
-  run -0 --separate-stderr "$TLC_BUILD/tests/random_damages" "$(shared_job)" "${TLC_DAMAGES:-100}" 2
+  run -0 --separate-stderr "$TLC_BUILD/tests/random_damages" "$(shared_job)" "${TLC_DAMAGES:-60}" 2
   echo "$output"
   [ "$(jq .wrong <<<"$output")" = 0 ]
   kill -CONT "$run_pid"
