@@ -12,7 +12,8 @@ Result<CheckpointParts> CheckpointParts::open(const std::filesystem::path& direc
     auto manifest = read_manifest(directory);
     if (!manifest) {
         if (manifest.error().kind != ErrorKind::no_checkpoint) return tl::unexpected(manifest.error());
-        if (!std::filesystem::exists(directory / "memory.h5"))
+        std::error_code unknown;
+        if (!std::filesystem::exists(directory / "memory.h5", unknown) && !unknown)
             return fail(ErrorKind::no_checkpoint, "{} holds no checkpoint (there is no memory.h5)",
                         directory.string());
         TLC_TRY_ASSIGN(image, ImageReader::open(directory / "memory.h5"));

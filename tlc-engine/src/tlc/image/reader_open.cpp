@@ -19,7 +19,8 @@ namespace {
 Result<uint64_t> check_file(const std::filesystem::path& path) {
     auto fd = open_file(path, O_RDONLY);
     if (!fd) {
-        const bool missing = !std::filesystem::exists(path);
+        std::error_code unknown;
+        const bool missing = !std::filesystem::exists(path, unknown) && !unknown;
         return fail(missing ? ErrorKind::damaged : ErrorKind::failed, "{}", fd.error().message);
     }
     struct stat status {};
