@@ -4,9 +4,8 @@ functions that run them return how many cases they were and what was wrong."""
 
 import cuts
 from journal import Journal, promises_of
+from sequences import CARRY, PUBLISH
 
-CHECKPOINTS = 5  # of publish_sequence's first life
-RESUMED = 2
 SPACE = ("create", "mkdir", "rename", "link", "write", "sync", "truncate")  # what a full disk may refuse
 NAMES = ("create", "mkdir", "rename", "link", "unlink", "rmdir", "sync")
 CHANGES = NAMES + ("write", "truncate")
@@ -17,14 +16,19 @@ def reference(worker):
     worker.place.clear()
     code, said = worker.programs.live(worker.place.tree, "first", worker.place.journal)
     journal = Journal(worker.place.journal)
-    count = published(journal)
-    if code or said or count != CHECKPOINTS:
-        raise RuntimeError(f"without a fault: exit code {code}, {count} checkpoints, {said}")
+    if code or said or made(journal) != worker.sequence.first:
+        raise RuntimeError(f"without a fault: exit code {code}, checkpoints {made(journal)}, {said}")
     return journal
 
 
-def published(journal):
-    return sum(operation == "note" and arguments[0] == "published" for operation, arguments in journal.steps)
+def made(journal):
+    """How many checkpoints were published, and how many carried."""
+    notes = [arguments[0] for operation, arguments in journal.steps if operation == "note"]
+    return notes.count("published"), notes.count("carried")
+
+
+def enough(journal, least):
+    return all(number >= wanted for number, wanted in zip(made(journal), least))
 
 
 def calls(journal, wanted):
@@ -49,8 +53,8 @@ def one_fault(worker, life, least, code_wanted, fault):
         return 0, []  # the life was shorter this time
     if code != code_wanted:
         return 1, [f"{what}: the job ended with {code}: {said}"]
-    if published(journal) < least:
-        return 1, [f"{what}: only {published(journal)} checkpoints were published: {said}"]
+    if not enough(journal, least):
+        return 1, [f"{what}: only {made(journal)} checkpoints were published and carried: {said}"]
     bad = worker.checker.ask(worker.place.tree, promises_of(journal).text())
     return 1, [f"{what}: {bad}"] if bad else []
 
@@ -58,22 +62,23 @@ def one_fault(worker, life, least, code_wanted, fault):
 def errors(worker):
     journal = reference(worker)
     jobs = []
+    # One checkpoint is given up, or one is not carried, no more.
+    all_but_one = tuple(number - 1 for number in worker.sequence.first)
     for error, numbers in (("ENOSPC", calls(journal, SPACE)), ("EIO", range(1, journal.calls + 1))):
         for number in numbers:
             fault = {"mode": "error", "errno": error, "at": number}
-            # One checkpoint is given up, no more.
-            jobs.append((f"{error} once", "one_fault", ("first", CHECKPOINTS - 1, 0, fault)))
+            jobs.append((f"{error} once", "one_fault", ("first", all_but_one, 0, fault)))
             fault = {"mode": "errors", "errno": error, "at": number}
-            jobs.append((f"{error} from there on", "one_fault", ("first", 0, 0, fault)))
+            jobs.append((f"{error} from there on", "one_fault", ("first", (0, 0), 0, fault)))
     for number in calls(journal, ("write",)):
         fault = {"mode": "short", "at": number}
-        jobs.append(("short write", "one_fault", ("first", CHECKPOINTS, 0, fault)))
+        jobs.append(("short write", "one_fault", ("first", worker.sequence.first, 0, fault)))
     return jobs
 
 
 def kill(worker):
     journal = reference(worker)
-    return [(mode, "one_fault", ("first", 0, 137, {"mode": mode, "at": number}))
+    return [(mode, "one_fault", ("first", (0, 0), 137, {"mode": mode, "at": number}))
             for number in calls(journal, CHANGES) for mode in ("kill-before", "kill-after")]
 
 
@@ -93,7 +98,8 @@ def power_cut(worker):
 
 
 def cut_everywhere(worker, text, first, end):
-    return cuts.check(worker, Journal.of_text(*text), first, end, cuts.SYSTEMATIC, randoms=6)
+    return cuts.check(worker, Journal.of_text(*text), first, end, cuts.SYSTEMATIC,
+                      worker.sequence.randoms)
 
 
 def cut_after_failed_sync(worker, number):
@@ -110,7 +116,8 @@ def cut_after_kill(worker, number):
     killed = Journal(worker.place.journal)
     code, said = worker.programs.live(worker.place.tree, "resume", worker.place.journal)
     journal = Journal(worker.place.journal)
-    if code or published(journal) != published(killed) + RESUMED:
+    wanted = [sum(numbers) for numbers in zip(made(killed), worker.sequence.resumed)]
+    if code or not enough(journal, wanted):
         return 1, [f"{describe(killed, {'mode': 'killed'})}: nothing goes on: exit code {code}, {said}"]
     # A removal that was cut short is where half of it may come back.
     _, call, path = killed.fault()
@@ -119,55 +126,20 @@ def cut_after_kill(worker, number):
     return ran, [f"{describe(killed, {'mode': 'killed'})}, {text}" for text in wrong]
 
 
-# Every fsync of the sequence, by the path below the directory; the loss of any must be seen.
-SWALLOWED = {
-    "of an image": "*/memory.h5.partial",
-    "of a disk file": "*/disk/*",
-    "of a disk part": "*/0*/disk",
-    "of a checkpoint's directory": "*/0?????",
-    "of a manifest": "*/manifest.json.*",
-    "of the job's directory": "*/cluster-4711",
-    "of the epochs": "*/epochs",
-    "of the root": "new/root",
-    "of the root's parent": "new",
-}
-
-
 def harness(worker):
     journal = reference(worker)
     text = journal.text()
-    jobs = [("an fsync that does nothing is seen", "swallowed", (name,)) for name in SWALLOWED]
-    jobs += [("damage is seen", "damaged", (text, kind)) for kind in DAMAGE]
+    jobs = [("an fsync that does nothing is seen", "swallowed", (name,)) for name in worker.sequence.fsyncs]
+    jobs += [("damage is seen", "damaged", (text, kind)) for kind in worker.sequence.damage]
     return jobs
 
 
 def swallowed(worker, name):
     worker.place.clear()
-    worker.programs.live(worker.place.tree, "first", worker.place.journal, swallow=SWALLOWED[name])
+    worker.programs.live(worker.place.tree, "first", worker.place.journal, swallow=worker.sequence.fsyncs[name])
     journal = Journal(worker.place.journal)
     _, wrong = cuts.check(worker, journal, 0, journal.calls + 1, cuts.SYSTEMATIC, randoms=0, enough=1)
     return 1, [] if wrong else [f"the fsync {name} was left out, and no tree was found broken"]
-
-
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def shorten(path):
-    with path.open("r+b") as file:
-        file.truncate(path.stat().st_size - 1)
-
-
-# What is done to a tree, and to which file of its newest checkpoint.
-DAMAGE = {
-    "a bit of the image": ("memory.h5", flip),
-    "the end of the image": ("memory.h5", shorten),
-    "the disk": ("disk/root", flip),
-    "a bit of the manifest": ("manifest.json", flip),
-    "the whole checkpoint": ("manifest.json", lambda path: path.unlink()),
-}
 
 
 def damaged(worker, text, kind):
@@ -175,9 +147,8 @@ def damaged(worker, text, kind):
     worker.place.clear()
     cuts.build_end(journal, worker.place.tree)
     promises = promises_of(journal).text()
-    name, damage = DAMAGE[kind]
-    newest = max((worker.place.tree / "new/root/cluster-4711").glob("0*"))
-    damage(newest / name)
+    pattern, damage = worker.sequence.damage[kind]
+    damage(max(worker.place.tree.glob(pattern)))
     if not cuts.difference(journal, worker.place.tree):
         return 1, [f"{kind}: the tree seems to be what the journal says"]
     if not worker.checker.ask(worker.place.tree, promises):
@@ -185,4 +156,8 @@ def damaged(worker, text, kind):
     return 1, []
 
 
-TESTS = {"errors": errors, "kill": kill, "power_cut": power_cut, "harness": harness}
+# What makes the cases, and of which sequence.
+TESTS = {prefix + name: (function, sequence)
+         for prefix, sequence in (("", PUBLISH), ("carry_", CARRY))
+         for name, function in (("errors", errors), ("kill", kill), ("power_cut", power_cut),
+                                ("harness", harness))}

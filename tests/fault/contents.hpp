@@ -3,6 +3,9 @@
 // whoever finds a checkpoint knows what must be in it.
 #pragma once
 
+#include <tlc/disk/disk_sums.hpp>
+
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -39,12 +42,24 @@ inline std::vector<std::byte> device_state_at(uint64_t step) {
     return state;
 }
 
-// The files of the disk part, several sectors long.
+// Whatever no compression makes smaller.
+inline std::string random_text(uint64_t seed, size_t size) {
+    std::mt19937_64 random(seed);
+    std::string text(size, '\0');
+    for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
+        const uint64_t word = random();
+        std::memcpy(text.data() + at, &word, std::min(sizeof word, size - at));
+    }
+    return text;
+}
+
+// The files of the disk part, several sectors long. The root disk has two stretches (tlc/disk/disk_sums.hpp):
+// the first stays the same for three steps, the other is a new one each time.
 inline std::map<std::string, std::string> disk_at(uint64_t step) {
-    std::map<std::string, std::string> files{{"root", ""}, {"stdout", ""}};
-    for (auto& [name, text] : files)
-        for (uint64_t line = 0; line < 60 + step % 7; ++line)
-            text += fmt::format("{} at step {}, line {}\n", name, step, line);
+    std::map<std::string, std::string> files{{"spare", std::string(3000, '\0')}, {"stdout", ""}};
+    for (uint64_t line = 0; line < 60 + step % 7; ++line)
+        files["stdout"] += fmt::format("stdout at step {}, line {}\n", step, line);
+    files["root"] = random_text(1 + (step + 1) / 3, disk_stretch) + random_text(1000 + step, 3000 + step % 7);
     return files;
 }
 

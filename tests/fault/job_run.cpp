@@ -3,6 +3,7 @@
 
 #include <tlc/base/fd.hpp>
 #include <tlc/base/files.hpp>
+#include <tlc/checkpoint/carry.hpp>
 #include <tlc/checkpoint/chain.hpp>
 
 #include <fcntl.h>
@@ -55,9 +56,11 @@ class Undo {
         std::error_code ignored;
         fs::remove(out_ / "memory.h5.partial", ignored);
         if (publishing) fs::remove(out_ / "memory.h5", ignored);
+        if (sums) fs::remove(out_ / disk_sums_file, ignored);
         if (snapshot) warn(remove_disk(out_ / "disk"));
     }
     bool snapshot = false;
+    bool sums = false;
     bool publishing = false;
     bool done = false;
 
@@ -67,20 +70,54 @@ class Undo {
 
 } // namespace
 
-Result<JobRun> JobRun::begin(JobDirectory job, uint64_t first_step, Note note) {
-    JobRun run(std::move(job), first_step, std::move(note));
-    TLC_TRY_ASSIGN(epoch, run.job_.claim_epoch());
+Result<Levels> Levels::create(const fs::path& root, const fs::path& node) {
+    TLC_TRY_ASSIGN(job, JobDirectory::create(root, "cluster", "4711"));
+    if (node.empty()) return Levels{job, job};
+    TLC_TRY_ASSIGN(store, JobDirectory::create(node, "cluster", "4711"));
+    return Levels{store, job};
+}
+
+Result<JobRun> JobRun::begin(Levels levels, uint64_t first_step, Note note) {
+    JobRun run(std::move(levels), first_step, std::move(note));
+    TLC_TRY_ASSIGN(epoch, run.levels_.job.claim_epoch());
     run.epoch_ = epoch;
-    if (auto swept = run.job_.sweep(epoch, remove_disk); !swept) {
-        warn(swept);
-    } else if (const auto list = run.job_.list()) {
-        for (const auto& found : *list)
-            if (found.whole())
-                run.note_(fmt::format("found\t{}\t{}", found.sequence,
-                                      found.manifest->job.value("step", uint64_t{0})));
-    }
-    warn(write_disk(run.job_.live_directory(epoch), first_step));
+    run.sweep();
+    warn(write_disk(run.levels_.store.live_directory(epoch), first_step));
     return run;
+}
+
+// What a former life was carrying is carried anew if it is still the newest.
+void JobRun::sweep() {
+    if (auto swept = sweep_levels(); !swept) return warn(swept);
+    if (!levels_.two()) return;
+    const auto own = levels_.store.newest();
+    const auto carried = levels_.job.newest();
+    if (!own || (carried && carried->sequence >= own->sequence)) return;
+    if (!levels_.job.claim_checkpoint_as(own->sequence)) return;
+    warn(carry(own->sequence, own->manifest->job.value("step", uint64_t{0})));
+}
+
+Status JobRun::sweep_levels() {
+    TLC_TRY(levels_.store.sweep(epoch_, remove_disk));
+    note_found(levels_.store, "found");
+    if (!levels_.two()) return {};
+    TLC_TRY(levels_.job.sweep(epoch_, remove_disk));
+    note_found(levels_.job, "found-carried");
+    return {};
+}
+
+void JobRun::note_found(const JobDirectory& level, const char* word) {
+    const auto list = level.list();
+    if (!list) return;
+    for (const auto& found : *list)
+        if (found.whole())
+            note_(fmt::format("{}\t{}\t{}", word, found.sequence,
+                              found.manifest->job.value("step", uint64_t{0})));
+}
+
+void JobRun::restart_engine() {
+    base_.reset();
+    summed_disk_.reset();
 }
 
 Status JobRun::write_image(const fs::path& out, Manifest& manifest) {
@@ -115,6 +152,9 @@ Status JobRun::write_image(const fs::path& out, Manifest& manifest) {
     TLC_TRY_ASSIGN(summary, image->finish({}));
     links.drop_all_but(summary.older);
     TLC_TRY(settle_disk(out, manifest));
+    SummedDisk summed{out / "disk", {}};
+    undo.sums = true;
+    TLC_TRY(sum_disk_part(out, manifest, summed));
     undo.publishing = true;
     TLC_TRY(publish_rename(partial, out / "memory.h5"));
     undo.done = true;
@@ -122,6 +162,7 @@ Status JobRun::write_image(const fs::path& out, Manifest& manifest) {
     manifest.memory = {"memory.h5", summary.file_bytes, summary.digest, info.identity, {}};
     for (const auto& file : summary.older)
         manifest.memory.older[older_file_name(file.identity)] = 0;
+    summed_disk_ = std::move(summed);
     base_ = image->take_base();
     last_out_ = out;
     return {};
@@ -138,17 +179,35 @@ Status JobRun::settle_disk(const fs::path& out, Manifest& manifest) {
     return sync_path(out / "disk");
 }
 
+Status JobRun::sum_disk_part(const fs::path& out, Manifest& manifest, SummedDisk& summed) {
+    TLC_TRY_ASSIGN(sums, sum_disk(summed.snapshot, summed_disk_ ? &*summed_disk_ : nullptr));
+    const std::string text = disk_sums_text(sums);
+    summed.sums = std::move(sums);
+    manifest.disk->sums = checksum(std::as_bytes(std::span(text))).text();
+    return publish_text(out / disk_sums_file, text);
+}
+
 Status JobRun::save(const fs::path& out, Manifest& manifest) {
     TLC_TRY(write_image(out, manifest));
     for (auto& [name, size] : manifest.memory.older) {
         TLC_TRY_ASSIGN(found, size_of(out / name));
         size = found;
     }
-    return job_.publish(manifest);
+    if (levels_.two()) TLC_TRY(levels_.job.fence(manifest.epoch));
+    return levels_.store.publish(manifest);
+}
+
+// One number in both directories.
+Result<ClaimedCheckpoint> JobRun::claim() {
+    if (!levels_.two()) return levels_.job.claim_checkpoint();
+    TLC_TRY_ASSIGN(there, levels_.store.newest_sequence());
+    TLC_TRY_ASSIGN(claimed, levels_.job.claim_checkpoint(there + 1));
+    return levels_.store.claim_checkpoint_as(claimed.sequence);
 }
 
 Status JobRun::take() {
-    TLC_TRY_ASSIGN(claimed, job_.claim_checkpoint());
+    taken_.reset();
+    TLC_TRY_ASSIGN(claimed, claim());
     Manifest manifest;
     manifest.sequence = claimed.sequence;
     manifest.epoch = epoch_;
@@ -159,15 +218,50 @@ Status JobRun::take() {
     const auto taken = save(claimed.directory, manifest);
     if (taken) note_(fmt::format("published\t{}\t{}", claimed.sequence, step_));
     ++step_;
-    if (taken) return {};
-    base_.reset();
-    warn(job_.remove(claimed.sequence, remove_disk));
+    if (taken) {
+        taken_ = claimed.sequence;
+        return {};
+    }
+    restart_engine();
+    const auto removed = levels_.store.remove(claimed.sequence, remove_disk);
+    warn(removed);
+    if (removed && levels_.two()) give_up_carrying(claimed.sequence);
     return taken;
 }
 
+// As `tlc-engine carry` and Supervisor::follow_carrier.
+Status JobRun::carry(uint64_t sequence, uint64_t step) {
+    CarryRequest request;
+    request.from = levels_.store.checkpoint_directory(sequence);
+    request.to = levels_.job.checkpoint_directory(sequence);
+    request.epoch = epoch_;
+    if (const auto base = levels_.job.newest()) request.base = base->directory;
+    if (const auto carried = carry_checkpoint(request); !carried) {
+        give_up_carrying(sequence);
+        return tl::unexpected<Error>(carried.error());
+    }
+    note_(fmt::format("carried\t{}\t{}", sequence, step));
+    return {};
+}
+
+Status JobRun::carry_taken(size_t keep) {
+    if (!levels_.two() || !taken_) return {};
+    TLC_TRY(carry(*std::exchange(taken_, std::nullopt), step_ - 1));
+    note_(fmt::format("prune-carried\t{}", keep));
+    if (const auto pruned = levels_.job.prune(keep, remove_disk); !pruned)
+        warn(tl::unexpected<Error>(pruned.error()));
+    return {};
+}
+
+void JobRun::do_not_carry_taken() {
+    if (levels_.two() && taken_) give_up_carrying(*std::exchange(taken_, std::nullopt));
+}
+
+void JobRun::give_up_carrying(uint64_t sequence) { warn(levels_.job.remove(sequence, remove_disk)); }
+
 void JobRun::prune(size_t keep) {
     note_(fmt::format("prune\t{}", keep));
-    if (const auto pruned = job_.prune(keep, remove_disk); !pruned)
+    if (const auto pruned = levels_.store.prune(keep, remove_disk); !pruned)
         warn(tl::unexpected<Error>(pruned.error()));
 }
 

@@ -44,22 +44,33 @@ class Journal:
 
 
 class Promises:
-    """What the job may rely on: checkpoints whose publishing has returned and that no pruning may remove."""
+    """What the job may rely on: checkpoints whose publishing has returned and that no pruning may remove, of the
+    level they are taken on and of the one they are carried to."""
 
     def __init__(self):
-        self.steps = {}  # by sequence
+        self.taken = {}  # steps by sequence
+        self.carried = {}
 
     def note(self, arguments):
         kind, *values = arguments
         if kind in ("published", "found"):
-            self.steps[int(values[0])] = int(values[1])
+            self.taken[int(values[0])] = int(values[1])
+        elif kind in ("carried", "found-carried"):
+            self.carried[int(values[0])] = int(values[1])
         elif kind == "prune":
-            # All of one job's life: a later step is a newer checkpoint.
-            newest = sorted(self.steps.items(), key=lambda item: item[1])[-int(values[0]):]
-            self.steps = dict(newest)
+            self.taken = newest(self.taken, int(values[0]))
+        elif kind == "prune-carried":
+            self.carried = newest(self.carried, int(values[0]))
 
     def text(self):
-        return ",".join(f"{sequence}:{step}" for sequence, step in sorted(self.steps.items()))
+        """The last two words of a line for the checker."""
+        return "\t".join(",".join(f"{sequence}:{step}" for sequence, step in sorted(steps.items()))
+                         for steps in (self.taken, self.carried))
+
+
+def newest(steps, count):
+    # All of one job's life: a later step is a newer checkpoint.
+    return dict(sorted(steps.items(), key=lambda item: item[1])[-count:])
 
 
 def promises_of(journal):

@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import tempfile
 
-ROOT = "new/root"  # of the job directories, below the directory that is watched; the job makes it itself
+# Below the directory that is watched; the job makes them itself.
+ROOT = "new/root"  # of the job directories
+NODE = "node"  # of the node's own, with two levels
 
 
 class Programs:
-    def __init__(self, directory):
+    def __init__(self, directory, two_levels):
         self.directory = pathlib.Path(directory).resolve()
+        self.two_levels = two_levels
 
     def live(self, where, life, journal, **fault):
         """Runs the job below `where`. Returns its exit code and what it said."""
@@ -25,6 +28,8 @@ class Programs:
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
         }
         job = [self.directory / "publish_sequence", where / ROOT, life]
+        if self.two_levels:
+            job.append(where / NODE)
         ended = subprocess.run(job, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, timeout=120, check=False)
         return ended.returncode, ended.stdout.decode(errors="replace").strip()
@@ -35,6 +40,7 @@ class Checker:
 
     def __init__(self, programs):
         self.program = programs.directory / "check_tree"
+        self.two_levels = programs.two_levels
         self.process = None
 
     def ask(self, where, promises):
@@ -42,7 +48,7 @@ class Checker:
         if self.process is None:
             self.process = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=subprocess.STDOUT, text=True)
-        self.process.stdin.write(f"{where / ROOT}\t{promises}\n")
+        self.process.stdin.write(f"{where / ROOT}\t{where / NODE if self.two_levels else ''}\t{promises}\n")
         self.process.stdin.flush()
         said = []
         for line in self.process.stdout:

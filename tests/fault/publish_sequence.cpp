@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// publish_sequence ROOT first|resume: the life of a job, from the first checkpoint or after a crash, in a job
-// directory below ROOT, which need not exist. To be run under faulty_files.so, whose journal gets its notes.
+// publish_sequence ROOT first|resume [NODE]: the life of a job, from the first checkpoint or after a crash,
+// in a job directory below ROOT, which need not exist. With NODE it takes its checkpoints in a directory of
+// the node's below that, and carries them. To be run under faulty_files.so, whose journal gets its notes.
 // Ends with 0 whatever could not be done, as a supervisor would: the checker judges what is left.
 #include <tlc/base/fd.hpp>
 
@@ -23,11 +24,16 @@ void note(const std::string& text) {
     if (!file || !write_all(file->get(), std::as_bytes(std::span(line)))) std::exit(99);
 }
 
+struct Place {
+    std::filesystem::path root;
+    std::filesystem::path node;
+};
+
 // A job that cannot begin is requeued.
-Result<JobRun> begin(const std::filesystem::path& root, uint64_t first_step) {
+Result<JobRun> begin(const Place& place, uint64_t first_step) {
     const auto once = [&]() -> Result<JobRun> {
-        TLC_TRY_ASSIGN(job, JobDirectory::create(root, "cluster", "4711"));
-        return JobRun::begin(job, first_step, note);
+        TLC_TRY_ASSIGN(levels, test::Levels::create(place.root, place.node));
+        return JobRun::begin(std::move(levels), first_step, note);
     };
     auto run = once();
     return run ? std::move(run) : once();
@@ -38,8 +44,22 @@ void take(JobRun& run) {
         fmt::print(stderr, "a checkpoint was given up: {}\n", taken.error().message);
 }
 
-Status first_life(const std::filesystem::path& root) {
-    TLC_TRY_ASSIGN(run, begin(root, 1));
+void take_and_carry(JobRun& run) {
+    take(run);
+    if (const auto carried = run.carry_taken(2); !carried)
+        fmt::print(stderr, "a checkpoint stays on the node: {}\n", carried.error().message);
+    run.prune(2);
+}
+
+// Another one is published before the carrier has come to it.
+void take_only(JobRun& run) {
+    take(run);
+    run.do_not_carry_taken();
+    run.prune(2);
+}
+
+Status first_life(const Place& place) {
+    TLC_TRY_ASSIGN(run, begin(place, 1));
     for (int n = 0; n < 3; ++n) {
         take(run);
         run.prune(2);
@@ -49,14 +69,26 @@ Status first_life(const std::filesystem::path& root) {
     take(run);
     run.prune(2);
     run.prune(1);
-    TLC_TRY_ASSIGN(next, begin(root, 10));
+    TLC_TRY_ASSIGN(next, begin(place, 10));
     take(next);
     next.prune(2);
     return {};
 }
 
-Status resumed_life(const std::filesystem::path& root) {
-    TLC_TRY_ASSIGN(run, begin(root, 100));
+// The last one of the first run is carried by the next.
+Status first_life_of_two_levels(const Place& place) {
+    TLC_TRY_ASSIGN(run, begin(place, 1));
+    take_and_carry(run);
+    take_only(run);
+    take(run);
+    run.prune(2);
+    TLC_TRY_ASSIGN(next, begin(place, 10));
+    take_and_carry(next);
+    return {};
+}
+
+Status resumed_life(const Place& place) {
+    TLC_TRY_ASSIGN(run, begin(place, 100));
     take(run);
     run.prune(2);
     take(run);
@@ -64,15 +96,24 @@ Status resumed_life(const std::filesystem::path& root) {
     return {};
 }
 
+Status resumed_life_of_two_levels(const Place& place) {
+    TLC_TRY_ASSIGN(run, begin(place, 100));
+    take_and_carry(run);
+    return {};
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
-    const std::string life = argc == 3 ? argv[2] : "";
+    const std::string life = argc == 3 || argc == 4 ? argv[2] : "";
     if (life != "first" && life != "resume") {
-        fmt::print(stderr, "usage: publish_sequence ROOT first|resume\n");
+        fmt::print(stderr, "usage: publish_sequence ROOT first|resume [NODE]\n");
         return 2;
     }
-    const auto lived = life == "first" ? first_life(argv[1]) : resumed_life(argv[1]);
+    const bool two = argc == 4;
+    const Place place{argv[1], two ? argv[3] : ""};
+    const auto lived = life == "first" ? (two ? first_life_of_two_levels(place) : first_life(place))
+                                       : (two ? resumed_life_of_two_levels(place) : resumed_life(place));
     if (!lived) fmt::print(stderr, "the job cannot run: {}\n", lived.error().message);
     return 0;
 }

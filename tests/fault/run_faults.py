@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""run_faults.py PROGRAMS errors|kill|power_cut|harness [GROUP]: the fault tests (README.md), or of one test the
-groups of cases whose name begins so.
+"""run_faults.py PROGRAMS TEST [GROUP]: a fault test (README.md; a name of cases.TESTS), or of that the groups of
+cases whose name begins so.
 
 Prints how many cases ran, and of those that failed the first ones. Exit 1 if any did.
 """
@@ -25,7 +25,9 @@ worker = None
 class Worker:
     """What a process that runs cases has for itself."""
 
-    def __init__(self, programs):
+    def __init__(self, directory, test):
+        self.sequence = cases.TESTS[test][1]
+        programs = Programs(directory, self.sequence.two_levels)
         self.programs = programs
         self.place = Place()
         self.checker = Checker(programs)
@@ -35,9 +37,9 @@ class Worker:
         self.place.remove()
 
 
-def start_worker(directory):
+def start_worker(directory, test):
     global worker
-    worker = Worker(Programs(directory))
+    worker = Worker(directory, test)
     multiprocessing.util.Finalize(worker, worker.end, exitpriority=100)
 
 
@@ -71,14 +73,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     directory, test, group_wanted = (sys.argv + [""])[1:4]
     began = time.monotonic()
-    own = Worker(Programs(directory))
+    own = Worker(directory, test)
     try:
-        jobs = [job for job in cases.TESTS[test](own) if job[0].startswith(group_wanted)]
+        jobs = [job for job in cases.TESTS[test][0](own) if job[0].startswith(group_wanted)]
     finally:
         own.end()
     ran, wrong = collections.Counter(), collections.defaultdict(list)
     count = len(os.sched_getaffinity(0))
-    with multiprocessing.Pool(count, start_worker, [directory]) as pool:
+    with multiprocessing.Pool(count, start_worker, [directory, test]) as pool:
         for group, number, failures in pool.imap_unordered(run_one, jobs, chunksize=1):
             ran[group] += number
             wrong[group] += failures
