@@ -71,7 +71,6 @@ Status prune_jobs(const std::vector<JobDirectory>& jobs, const PruneOptions& opt
     for (const auto& job : jobs) {
         TLC_TRY_ASSIGN(checkpoints, superfluous(job, options));
         if (checkpoints.empty()) continue;
-        TLC_TRY_ASSIGN(disk, open_disk(job.path()));
         // Oldest first: an interruption leaves what is newest.
         for (auto checkpoint = checkpoints.rbegin(); checkpoint != checkpoints.rend(); ++checkpoint) {
             freed.add(*checkpoint);
@@ -87,7 +86,7 @@ Status prune_jobs(const std::vector<JobDirectory>& jobs, const PruneOptions& opt
                            manifest ? size_text(manifest->memory.size) : "-",
                            options.yes ? "removed" : "would be removed");
             if (!options.yes) continue;
-            TLC_TRY(job.remove(checkpoint->sequence, [&](const auto& path) { return disk->remove(path); }));
+            TLC_TRY(job.remove(checkpoint->sequence, remove_disk));
         }
     }
     if (options.json)

@@ -65,11 +65,15 @@ Status JobDirectory::remove(uint64_t sequence, const Remover& remove_disk) const
 
 namespace {
 
-// Names of the files that hold a checkpoint's memory, the same for the same file everywhere.
+// Names of the files that hold a checkpoint's memory and a packed disk, the same for the same file
+// everywhere.
 std::set<std::string> memory_files(const Manifest& manifest) {
     std::set<std::string> names{"older-" + manifest.memory.identity + ".h5"};
     for (const auto& [name, size] : manifest.memory.older)
         names.insert(name);
+    if (manifest.disk)
+        for (const auto& [name, size] : manifest.disk->packs)
+            names.insert(name);
     return names;
 }
 

@@ -95,7 +95,11 @@ class Carry {
         TLC_TRY(copy_slowly(request_.from / file, request_.to / file, throttle_, done_));
         report_.memory_bytes += manifest_.memory.size;
         // Opened as a restore will: its tables and digest, and that the older files are the right ones.
-        TLC_TRY(ImageReader::open(request_.to / file, manifest_.memory.digest));
+        TLC_TRY_ASSIGN(image, ImageReader::open(request_.to / file, manifest_.memory.digest));
+        // What has rotted on the node must not be published as whole; older files were read when they came.
+        auto chunks = image.needed_chunks();
+        std::erase_if(chunks, [](const ImageChunk& chunk) { return chunk.file != 0; });
+        TLC_TRY(image.for_each_of(chunks, 2, [](auto&&...) { return Status{}; }));
         return sync_path(request_.to);
     }
 

@@ -203,13 +203,16 @@ Result<LoadReport> load_checkpoint(const LoadRequest& request,
     TLC_TRY(load->why(load->fill_before()));
     TLC_TRY(load->why(load->run()));
     if (running && (report.lazy || parts.has_disk_sums())) running(report);
-    TLC_TRY(load->fill_after());
+    // A guest that has ended before all its memory came has used its disk all the same.
+    const auto filled = load->fill_after();
     load.reset();
+    if (!filled && filled.error().kind == ErrorKind::damaged) return tl::unexpected(filled.error());
     // The guest has used its disk by now. If something else is there than was saved, what it made of it is
     // thrown away with it.
     std::atomic<uint64_t> checked{0};
     const Progress progress("checking the disk", parts.disk_bytes(), [&] { return checked.load(); });
     TLC_TRY(parts.check_disk_part(checked, request.prefetch_bytes_per_second));
+    TLC_TRY(filled);
     return report;
 }
 

@@ -38,6 +38,8 @@ Result<bool> try_out(const std::filesystem::path& directory,
 
 } // namespace
 
+Status remove_disk(const std::filesystem::path& path) { return BtrfsDisk().remove(path); }
+
 bool is_disk_kind(std::string_view kind) {
     return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }

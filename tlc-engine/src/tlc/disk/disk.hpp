@@ -45,6 +45,10 @@ class Disk {
 Result<std::unique_ptr<Disk>> open_disk(const std::filesystem::path& directory,
                                         std::string_view kind = "auto");
 
+// Removes a live disk, a snapshot or a plain directory of whatever kind; needs no space. Nothing there is
+// success.
+Status remove_disk(const std::filesystem::path& path);
+
 bool is_disk_kind(std::string_view kind);
 
 } // namespace tlc

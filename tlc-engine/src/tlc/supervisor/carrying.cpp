@@ -8,17 +8,6 @@
 #include <algorithm>
 
 namespace tlc {
-namespace {
-
-Status remove_plain(const std::filesystem::path& path) {
-    std::error_code error;
-    std::filesystem::remove_all(path, error);
-    if (error) return fail("cannot remove {}: {}", path.string(), error.message());
-    return {};
-}
-
-} // namespace
-
 // One number in both directories.
 Result<ClaimedCheckpoint> Supervisor::claim_checkpoint() const {
     if (!site_.two_levels()) return site_.directory.claim_checkpoint();
@@ -46,7 +35,7 @@ void Supervisor::carry_newest() {
     std::vector<std::string> arguments{"carry",  "--json",
                                        "--from", site_.store.checkpoint_directory(sequence).string(),
                                        "--to",   site_.directory.checkpoint_directory(sequence).string()};
-    arguments.insert(arguments.end(), {"--epoch", fmt::format("{}", carrying_epoch_)});
+    arguments.insert(arguments.end(), {"--epoch", fmt::format("{}", claimed_epoch_)});
     if (const auto base = site_.directory.newest())
         arguments.insert(arguments.end(), {"--base", base->directory.string()});
     if (site_.config.job.carry_rate_bytes > 0)
@@ -68,7 +57,9 @@ void Supervisor::will_carry(uint64_t sequence) {
 }
 
 void Supervisor::give_up_carrying(uint64_t sequence) const {
-    if (auto removed = site_.directory.remove(sequence, remove_plain); !removed)
+    // A newer run may use the number.
+    if (!site_.directory.fence(claimed_epoch_)) return;
+    if (auto removed = site_.directory.remove(sequence, remove_disk); !removed)
         log::warning("{}", removed.error().message);
 }
 
@@ -84,18 +75,28 @@ Status Supervisor::follow_carrier() {
             return in_context(error, "this copy of the job has been replaced by a newer one and stops");
         log::warning("checkpoint {} stays on this node: {}", sequence, error.message);
         give_up_carrying(sequence);
-        tell_of_no_space(error);
+        if (error.kind == ErrorKind::no_space && !std::exchange(told_of_no_carrying_, true))
+            fmt::print(stderr, "tlc-run: checkpoints stay on this node until there is space in {}: {}\n",
+                       site_.directory.path().parent_path().string(), error.message);
     } else {
+        told_of_no_carrying_ = false;
         log::info("carried={} memory={} disk={} took={}", sequence,
                   size_text((*answer)->value("memory_bytes", uint64_t{0})),
                   size_text((*answer)->value("disk_bytes", uint64_t{0})),
                   duration_text(
                       std::chrono::milliseconds(static_cast<int64_t>((*answer)->value("latency_ms", 0.0)))));
-        if (auto pruned = site_.directory.prune(kept(), remove_plain); !pruned)
+        if (auto pruned = site_.directory.prune(kept(), remove_disk); !pruned)
             log::warning("old checkpoints stay: {}", pruned.error().message);
     }
     carry_newest();
     return {};
+}
+
+// The job is over: halves are of no use to anybody.
+void Supervisor::stop_carrying() {
+    carrier_.reset();
+    for (auto* sequence : {&carrying_, &to_carry_})
+        if (const auto half = std::exchange(*sequence, std::nullopt)) give_up_carrying(*half);
 }
 
 // A new life: what a former one was carrying is carried anew if it is still the newest.
@@ -103,21 +104,24 @@ Status Supervisor::sweep(uint64_t epoch) {
     carrier_.reset();
     carrying_.reset();
     to_carry_.reset();
-    carrying_epoch_ = epoch;
+    claimed_epoch_ = epoch;
     TLC_TRY(site_.store.sweep(epoch, [&](const auto& path) { return site_.disk.remove(path); }));
     if (!site_.two_levels()) return {};
-    TLC_TRY(site_.directory.sweep(epoch, remove_plain));
+    TLC_TRY(site_.directory.sweep(epoch, remove_disk));
     const auto own = site_.store.newest();
     const auto shared = site_.directory.newest();
-    if (!own || (shared && shared->sequence >= own->sequence)) return {};
+    const auto age = [](const Checkpoint& c) { return std::pair(c.manifest->epoch, c.sequence); };
+    if (!own || (shared && age(*shared) >= age(*own))) return {};
     // Its place may be another's by now, or gone with the sweep.
     if (auto claimed = site_.directory.claim_checkpoint_as(own->sequence)) will_carry(own->sequence);
     return {};
 }
 
+// A newer run may use the number in the job's directory.
 Status Supervisor::discard(uint64_t sequence) const {
+    TLC_TRY(site_.directory.fence(claimed_epoch_));
     TLC_TRY(site_.store.remove(sequence, [&](const auto& path) { return site_.disk.remove(path); }));
-    return site_.two_levels() ? site_.directory.remove(sequence, remove_plain) : Status{};
+    return site_.two_levels() ? site_.directory.remove(sequence, remove_disk) : Status{};
 }
 
 size_t Supervisor::kept() const {

@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <type_traits>
+#include <unistd.h>
 
 namespace tlc {
 namespace {
@@ -100,6 +102,13 @@ Status write_job_result(const std::filesystem::path& job_directory, const JobRes
                                 {"code", result.code},
                                 {"ended", result.ended}};
     return publish_text(job_directory / "result.json", object.dump() + "\n");
+}
+
+Status remove_job_result(const std::filesystem::path& job_directory) {
+    const auto path = job_directory / "result.json";
+    if (::unlink(path.c_str()) == 0) return sync_path(job_directory);
+    if (errno == ENOENT) return {};
+    return fail_errno(errno, fmt::format("cannot remove {}", path.string()));
 }
 
 std::optional<JobResult> read_job_result(const std::filesystem::path& job_directory) {

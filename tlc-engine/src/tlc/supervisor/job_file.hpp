@@ -41,6 +41,8 @@ struct JobResult {
     std::string ended; // UTC
 };
 Status write_job_result(const std::filesystem::path& job_directory, const JobResult& result);
+// The job runs again: what an earlier end has left must not say that it is over. Durable.
+Status remove_job_result(const std::filesystem::path& job_directory);
 // Nothing while the job has not ended.
 std::optional<JobResult> read_job_result(const std::filesystem::path& job_directory);
 std::optional<JobResult> parse_job_result(std::string_view text);

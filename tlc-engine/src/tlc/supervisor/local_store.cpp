@@ -22,17 +22,15 @@ std::string owner_of(const JobDirectory& directory) {
     return fmt::format("{}\n{}\n", directory.path().string(), stamp);
 }
 
-Status remove_all(const JobDirectory& store) {
-    TLC_TRY_ASSIGN(disk, open_disk(store.path()));
-    return store.remove_all([&](const fs::path& path) { return disk->remove(path); });
-}
+Status remove_all(const JobDirectory& store) { return store.remove_all(remove_disk); }
 
 bool is_over(const JobDirectory& store) {
     const auto owner = read_text(store.path() / owner_file);
     if (!owner) return false;
     const fs::path path = owner->substr(0, owner->find('\n'));
     const auto directory = JobDirectory::open(path);
-    if (!directory) return directory.error().kind == ErrorKind::no_checkpoint;
+    // Not there may mean that its file system is not mounted at the moment.
+    if (!directory) return false;
     return read_job_result(path).has_value() || owner_of(*directory) != *owner;
 }
 
@@ -47,6 +45,14 @@ Result<JobDirectory> open_store(const JobDirectory& directory, const fs::path& l
     }
     const std::string name = directory.path().filename().string();
     const auto dash = name.find('-');
+    const auto own = local_dir / name;
+    const auto owner = read_text(own / owner_file);
+    if (owner && *owner != owner_of(directory))
+        return fail(
+            ErrorKind::busy,
+            "{} holds what another job of the same name has left on this node ({}); remove it if that job "
+            "is not to be continued here",
+            own.string(), owner->substr(0, owner->find('\n')));
     TLC_TRY_ASSIGN(store, JobDirectory::create(local_dir, name.substr(0, dash), name.substr(dash + 1)));
     TLC_TRY(publish_text(store.path() / owner_file, owner_of(directory)));
     return store;

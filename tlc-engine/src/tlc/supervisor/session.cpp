@@ -124,6 +124,7 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
               accelerator.reason);
 
     TLC_TRY_ASSIGN(bases, remember(job, directory));
+    TLC_TRY(remove_job_result(directory.path()));
     TLC_TRY_ASSIGN(store, open_store(directory, config.paths.local_dir));
     TLC_TRY_ASSIGN(disk, open_disk(store.path(), config.job.disk));
     log::info("disk={} directory={}", disk->kind(), store.path().string());

@@ -45,7 +45,8 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
             TLC_TRY(follow_guest());
             if (life_->filler()) take_filling(life_->filler()->wait(filler_limit));
             // QEMU ends with 0 when the guest powers off, be its memory complete or not.
-            if (memory_lost_ && (status->signalled || status->code != 0)) end_.reset();
+            if (memory_lost_ && (status->signalled || status->code != 0 || unusable_.contains(restored_)))
+                end_.reset();
             if (end_) return finish();
             TLC_TRY(handle_vm_end(*status));
         } else if (end_ && Clock::now() - end_seen_ > power_off_limit) {
@@ -80,7 +81,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
     TLC_TRY_ASSIGN(checkpoints, candidates());
     std::optional<Error> last;
     for (const auto& checkpoint : checkpoints) {
-        if (const auto known = unusable_.find(checkpoint.sequence); known != unusable_.end()) {
+        if (const auto known = unusable_.find(checkpoint.directory); known != unusable_.end()) {
             last = known->second;
             notices_.add("checkpoint {} cannot be restored, trying the one before it: {}",
                          checkpoint.sequence, last->message);
@@ -92,12 +93,12 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
             log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
                       checkpoint.manifest->created, epoch, duration_text(took));
-            restored_ = checkpoint.sequence;
+            restored_ = checkpoint.directory;
             return life;
         }
         last = life.error();
         if (last->kind == ErrorKind::incompatible) break;
-        if (last->kind == ErrorKind::damaged) unusable_[checkpoint.sequence] = *last;
+        if (last->kind == ErrorKind::damaged) unusable_[checkpoint.directory] = *last;
         notices_.add("checkpoint {} cannot be restored, trying the one before it: {}", checkpoint.sequence,
                      last->message);
     }
@@ -223,7 +224,10 @@ Status Supervisor::handle_vm_end(const ExitStatus& status) {
 Result<JobEnd> Supervisor::finish() {
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
     engine_.reset();
-    carrier_.reset();
+    // The checkpoints, and what comes back, are a newer run's if there is one.
+    if (auto owned = site_.directory.fence(life_->epoch()); !owned)
+        return in_context(owned.error(), "this copy of the job has been replaced by a newer one and stops");
+    stop_carrying();
     TLC_TRY(life_->pump_output());
     if (auto staged = stage_out(site_.job, life_->live()); !staged)
         return in_context(

@@ -63,6 +63,7 @@ class Supervisor {
     void carry_newest();
     void give_up_carrying(uint64_t sequence) const;
     Status follow_carrier();
+    void stop_carrying();
     Status sweep(uint64_t epoch);
     void watch_vm();
     void end_engine(std::string_view why);
@@ -80,15 +81,16 @@ class Supervisor {
     ChainMerge merge_;                        // of this life's images
     std::optional<EngineProcess> carrier_;    // carries `carrying_` to the job's directory
     std::optional<uint64_t> carrying_;
-    std::optional<uint64_t> to_carry_;   // next
-    uint64_t carrying_epoch_ = 0;        // this life's; what is carried may be of an earlier one
-    uint64_t restored_ = 0;              // the checkpoint of this life, if it is of one
-    bool memory_lost_ = false;           // of this life's VM
-    std::map<uint64_t, Error> unusable_; // checkpoints found damaged
+    std::optional<uint64_t> to_carry_;                // next
+    uint64_t claimed_epoch_ = 0;                      // this life's; what is carried may be of an earlier one
+    std::filesystem::path restored_;                  // directory of this life's checkpoint, if it is of one
+    bool memory_lost_ = false;                        // of this life's VM
+    std::map<std::filesystem::path, Error> unusable_; // directories of checkpoints found damaged
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
-    bool disk_full_ = false;        // QEMU stopped the VM because it could not write
-    bool told_of_no_space_ = false; // once in a row of failed checkpoints
+    bool disk_full_ = false;           // QEMU stopped the VM because it could not write
+    bool told_of_no_space_ = false;    // once in a row of failed checkpoints
+    bool told_of_no_carrying_ = false; // likewise
     SpaceForecast space_;
     bool next_is_full_ = true;
     Clock::time_point last_running_;   // when QEMU said so, or there was no engine that could hold it
