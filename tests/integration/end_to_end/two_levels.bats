@@ -151,5 +151,5 @@ loses_its_node() {
   one_life out 60
   grep -q 'stays on this node' <<<"$log"
   grep -q ' info checkpoint=' <<<"$log"
-  grep -q 'no checkpoint can be' err
+  grep -q 'checkpoints stay on this node until there is space' err
 }

@@ -211,7 +211,7 @@ Result<LoadReport> load_checkpoint(const LoadRequest& request,
     // thrown away with it.
     std::atomic<uint64_t> checked{0};
     const Progress progress("checking the disk", parts.disk_bytes(), [&] { return checked.load(); });
-    TLC_TRY(parts.check_disk_part(checked, request.prefetch_bytes_per_second));
+    TLC_TRY(parts.check_disk_part(checked));
     TLC_TRY(filled);
     return report;
 }
