@@ -230,7 +230,7 @@ loader_of() { pgrep -P "$1" -f 'tlc-engine load'; }
   finished
   [ "$code" = 7 ]
   one_life out 60
-  grep -q 'lost the rest of its memory' "$(job_directory)/tlc.log"
+  grep -q 'the VM cannot go on' "$(job_directory)/tlc.log"
   [ "$(grep -c 'restored checkpoint=' "$(job_directory)/tlc.log")" -ge 2 ]
 }
 
