@@ -156,7 +156,7 @@ Result<Both> check_all(const test::Levels& levels, const Both& required) {
 
 // After a sweep there is nothing that nobody needs.
 Status check_swept(const JobDirectory& level, const Steps& there, uint64_t epoch) {
-    std::set<std::string> expected{"epochs", level.live_directory(epoch).filename()};
+    std::set<std::string> expected{"epochs", "sequences", level.live_directory(epoch).filename()};
     for (const auto& [sequence, step] : there)
         expected.insert(level.checkpoint_directory(sequence).filename());
     for (const auto& entry : fs::directory_iterator(level.path()))

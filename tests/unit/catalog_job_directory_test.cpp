@@ -245,6 +245,52 @@ TEST_F(Jobs, keep_one_that_shares_no_file_with_the_newest) {
     EXPECT_THAT(listed(), ElementsAre(6));
 }
 
+TEST_F(Jobs, do_not_count_what_is_known_to_be_damaged) {
+    ASSERT_TRUE(job->claim_epoch());
+    for (int i = 0; i < 4; ++i)
+        take(1);
+    const auto superfluous = job->prunable(2, {job->checkpoint_directory(3)});
+    ASSERT_TRUE(superfluous);
+    ASSERT_EQ(superfluous->size(), 1u);
+    EXPECT_EQ(superfluous->front().sequence, 1u);
+}
+
+TEST_F(Jobs, give_a_sequence_only_once) {
+    ASSERT_TRUE(job->claim_epoch());
+    const auto first = job->claim_checkpoint();
+    ASSERT_TRUE(job->claim_epoch());
+    ASSERT_TRUE(job->sweep(2, remover()));
+    EXPECT_FALSE(fs::exists(first->directory));
+    EXPECT_EQ(job->claim_checkpoint()->sequence, first->sequence + 1);
+    // What was published before there were claims counts as well, and old claims do not pile up.
+    fs::remove_all(job->path() / "sequences");
+    EXPECT_EQ(job->claim_checkpoint()->sequence, first->sequence + 2);
+    for (int i = 0; i < 200; ++i)
+        ASSERT_TRUE(job->claim_checkpoint());
+    EXPECT_EQ(*job->newest_sequence(), 203u);
+    EXPECT_EQ(std::distance(fs::directory_iterator(job->path() / "sequences"), {}), 64);
+}
+
+TEST_F(Jobs, sweep_on_when_something_cannot_be_removed) {
+    ASSERT_TRUE(job->claim_epoch());
+    ASSERT_TRUE(job->claim_epoch());
+    const auto stuck = job->claim_checkpoint();
+    test::write_sample_parts(stuck->directory);
+    const auto left = job->claim_checkpoint();
+    test::write_sample_parts(left->directory);
+    fs::create_directory(job->live_directory(1));
+    const auto refuse = [&](const fs::path& path) -> Status {
+        if (path.parent_path() == stuck->directory) return fail("the disk is stuck");
+        fs::remove_all(path);
+        return {};
+    };
+    const auto swept = job->sweep(2, refuse);
+    ASSERT_FALSE(swept);
+    EXPECT_EQ(swept.error().message, "the disk is stuck");
+    EXPECT_FALSE(fs::exists(left->directory));
+    EXPECT_FALSE(fs::exists(job->live_directory(1)));
+}
+
 TEST_F(Jobs, sweep_what_dead_runs_left) {
     ASSERT_TRUE(job->claim_epoch());
     ASSERT_TRUE(job->claim_epoch());

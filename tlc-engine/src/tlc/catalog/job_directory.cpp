@@ -78,6 +78,8 @@ Result<uint64_t> claim(uint64_t first, Name name) {
     return fail(ErrorKind::busy, "other processes keep taking {}", name(first).string());
 }
 
+constexpr uint64_t claims_kept = 64;
+
 } // namespace
 
 std::optional<uint64_t> number_of(std::string_view name, std::string_view prefix) {
@@ -114,8 +116,9 @@ Result<JobDirectory> JobDirectory::create(const fs::path& root, std::string_view
     if (auto made = make_directory(path); !made && made.error().kind != ErrorKind::busy)
         return tl::unexpected<Error>(made.error());
     TLC_TRY_ASSIGN(job, open(path));
-    if (auto made = make_directory(path / "epochs"); !made && made.error().kind != ErrorKind::busy)
-        return tl::unexpected<Error>(made.error());
+    for (const char* claims : {"epochs", "sequences"})
+        if (auto made = make_directory(path / claims); !made && made.error().kind != ErrorKind::busy)
+            return tl::unexpected<Error>(made.error());
     TLC_TRY(sync_path(path));
     TLC_TRY(sync_upwards(root));
     return job;
@@ -152,14 +155,21 @@ Result<uint64_t> JobDirectory::claim_epoch() const {
 
 Result<uint64_t> JobDirectory::newest_sequence() const {
     TLC_TRY_ASSIGN(taken, numbered_entries(path_));
-    return taken.empty() ? 0 : taken.back();
+    TLC_TRY_ASSIGN(claimed, numbered_entries(path_ / "sequences"));
+    return std::max(taken.empty() ? 0 : taken.back(), claimed.empty() ? 0 : claimed.back());
 }
 
 Result<ClaimedCheckpoint> JobDirectory::claim_checkpoint(uint64_t least) const {
     TLC_TRY_ASSIGN(newest, newest_sequence());
-    TLC_TRY_ASSIGN(sequence,
-                   claim(std::max(least, newest + 1), [&](uint64_t n) { return checkpoint_directory(n); }));
-    return ClaimedCheckpoint{sequence, checkpoint_directory(sequence)};
+    const fs::path claims = path_ / "sequences";
+    // Not there yet: the directory is an older version's.
+    if (auto made = make_directory(claims); !made && made.error().kind != ErrorKind::busy)
+        return tl::unexpected<Error>(made.error());
+    TLC_TRY_ASSIGN(
+        sequence, claim(std::max(least, newest + 1), [&](uint64_t n) { return claims / std::to_string(n); }));
+    // Only the highest say something; nobody is as far behind as that.
+    if (sequence > claims_kept) ::rmdir((claims / std::to_string(sequence - claims_kept)).c_str());
+    return claim_checkpoint_as(sequence);
 }
 
 Result<ClaimedCheckpoint> JobDirectory::claim_checkpoint_as(uint64_t sequence) const {

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,12 +59,13 @@ class JobDirectory {
     // 0 if none was claimed.
     Result<uint64_t> newest_epoch() const;
 
-    // Claims the next sequence, `least` or more, and makes its directory, mode 0700.
+    // Claims the next sequence, `least` or more, which nobody has had before and nobody will have again, and
+    // makes its directory, mode 0700.
     Result<ClaimedCheckpoint> claim_checkpoint(uint64_t least = 1) const;
     // The directory of a sequence that was claimed in another directory of the job. ErrorKind::busy if it is
     // there.
     Result<ClaimedCheckpoint> claim_checkpoint_as(uint64_t sequence) const;
-    // The highest that was claimed and is there; 0: none.
+    // The highest that was claimed; 0: none.
     Result<uint64_t> newest_sequence() const;
     // ErrorKind::busy if a newer epoch owns the job.
     Status fence(uint64_t epoch) const;
@@ -84,16 +86,20 @@ class JobDirectory {
     // Removes all checkpoints older than the `keep`-th newest whole one (keep 0 counts as 1), but with keep 2
     // or more for the newest whole one that shares no memory file with the newest of all. Returns how many.
     Result<size_t> prune(size_t keep, const Remover& remove_disk) const;
-    // Those that prune() would remove.
-    Result<std::vector<Checkpoint>> prunable(size_t keep) const;
+    // Those that prune() would remove. Directories of checkpoints that are known to be damaged inside, which
+    // their sizes do not tell, are given in `damaged`: they do not count as whole.
+    Result<std::vector<Checkpoint>> prunable(size_t keep,
+                                             const std::set<std::filesystem::path>& damaged = {}) const;
     // Removes the directory with all it holds; the job is over.
     Status remove_all(const Remover& remove_disk) const;
     // Removes what a dead run left: directories without a manifest, temporary files, live disks of older
-    // epochs. For the owner of `epoch` while it takes no checkpoint; ErrorKind::busy if a newer epoch owns
-    // the job.
+    // epochs. What cannot be removed stays, and is told when the rest is gone. For the owner of `epoch` while
+    // it takes no checkpoint; ErrorKind::busy if a newer epoch owns the job.
     Status sweep(uint64_t epoch, const Remover& remove_disk) const;
 
   private:
+    Status sweep_checkpoint(uint64_t sequence, const Remover& remove_disk) const;
+
     explicit JobDirectory(std::filesystem::path path) : path_(std::move(path)) {}
     std::filesystem::path path_;
 };

@@ -87,19 +87,20 @@ bool share_a_file(const Manifest& a, const Manifest& b) {
 
 // One damaged file must not take all that is kept: beyond `keep` the newest that shares none with the newest
 // of all stays, too.
-Result<std::vector<Checkpoint>> JobDirectory::prunable(size_t keep) const {
+Result<std::vector<Checkpoint>> JobDirectory::prunable(size_t keep, const std::set<fs::path>& damaged) const {
     TLC_TRY_ASSIGN(checkpoints, list());
     std::vector<Checkpoint> out;
     size_t whole = 0;
     std::optional<Manifest> newest;
     bool independent = keep <= 1; // whoever keeps one wants one
     for (auto& checkpoint : checkpoints) {
-        const bool apart = checkpoint.whole() && newest && !share_a_file(*newest, *checkpoint.manifest);
+        const bool good = checkpoint.whole() && !damaged.contains(checkpoint.directory);
+        const bool apart = good && newest && !share_a_file(*newest, *checkpoint.manifest);
         if (whole >= std::max<size_t>(keep, 1) && (independent || !apart)) {
             out.push_back(std::move(checkpoint));
             continue;
         }
-        if (!checkpoint.whole()) continue;
+        if (!good) continue;
         if (!newest) newest = checkpoint.manifest;
         independent |= apart;
         ++whole;
@@ -124,30 +125,36 @@ Status JobDirectory::remove_all(const Remover& remove_disk) const {
     return remove_tree(path_);
 }
 
+Status JobDirectory::sweep_checkpoint(uint64_t sequence, const Remover& remove_disk) const {
+    const fs::path directory = checkpoint_directory(sequence);
+    const auto manifest = read_manifest(directory);
+    if (!manifest && manifest.error().kind == ErrorKind::no_checkpoint) return remove(sequence, remove_disk);
+    // The run that published it may have died before that was durable. From now on it is built on and
+    // counted.
+    TLC_TRY(sync_path(directory));
+    std::error_code error;
+    std::vector<fs::path> temporary;
+    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
+        if (at->path().filename().string().starts_with("manifest.json.")) temporary.push_back(at->path());
+    for (const auto& path : temporary)
+        TLC_TRY(remove_tree(path));
+    return {};
+}
+
 Status JobDirectory::sweep(uint64_t epoch, const Remover& remove_disk) const {
     TLC_TRY(fence(epoch));
     TLC_TRY_ASSIGN(sequences, numbered_entries(path_));
-    for (const uint64_t sequence : sequences) {
-        const fs::path directory = checkpoint_directory(sequence);
-        const auto manifest = read_manifest(directory);
-        if (!manifest && manifest.error().kind == ErrorKind::no_checkpoint) {
-            TLC_TRY(remove(sequence, remove_disk));
-            continue;
-        }
-        // The run that published it may have died before that was durable. From now on it is built on and
-        // counted.
-        TLC_TRY(sync_path(directory));
-        std::error_code error;
-        std::vector<fs::path> temporary;
-        for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
-            if (at->path().filename().string().starts_with("manifest.json.")) temporary.push_back(at->path());
-        for (const auto& path : temporary)
-            TLC_TRY(remove_tree(path));
-    }
     TLC_TRY_ASSIGN(lives, numbered_entries(path_, "live-"));
+    // What cannot be removed stays, and the rest goes.
+    Status first;
+    const auto note = [&first](Status status) {
+        if (first && !status) first = std::move(status);
+    };
+    for (const uint64_t sequence : sequences)
+        note(sweep_checkpoint(sequence, remove_disk));
     for (const uint64_t live : lives)
-        if (live < epoch) TLC_TRY(remove_disk(live_directory(live)));
-    return {};
+        if (live < epoch) note(remove_disk(live_directory(live)));
+    return first;
 }
 
 } // namespace tlc
