@@ -73,15 +73,16 @@ Status BtrfsDisk::settle(const fs::path& snapshot) {
 
 Status BtrfsDisk::restore(const fs::path& snapshot, const fs::path& new_live) {
     TLC_TRY(must_be_free(new_live));
-    // What another kind has frozen is just files.
-    if (btrfs_util_is_subvolume(snapshot.c_str()) == BTRFS_UTIL_ERROR_NOT_SUBVOLUME) {
-        TLC_TRY(create_live(new_live));
-        auto copied = copy_files(snapshot, new_live);
-        if (!copied) (void)remove(new_live);
-        return copied;
+    if (btrfs_util_is_subvolume(snapshot.c_str()) == BTRFS_UTIL_OK) {
+        const auto made = btrfs_util_create_snapshot(snapshot.c_str(), new_live.c_str(), 0, nullptr, nullptr);
+        if (made == BTRFS_UTIL_OK || errno != EXDEV)
+            return check(made, "cannot make a writable copy of", snapshot);
     }
-    return check(btrfs_util_create_snapshot(snapshot.c_str(), new_live.c_str(), 0, nullptr, nullptr),
-                 "cannot make a writable copy of", snapshot);
+    // What another kind has frozen is just files, and so is what lies in another file system.
+    TLC_TRY(create_live(new_live));
+    auto copied = copy_files(snapshot, new_live);
+    if (!copied) (void)remove(new_live);
+    return copied;
 }
 
 Status BtrfsDisk::remove(const fs::path& path) {

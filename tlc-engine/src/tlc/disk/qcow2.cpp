@@ -121,6 +121,8 @@ Status Qcow2Disk::prepare_overlays() {
             return fail("the VM writes its drive {} to \"{}\", which is no image of it", drive, name);
         TLC_TRY(remove_unswitched(live, files, *active, *taking_->devices));
         const DiskImage overlay{drive, number, overlay_name(drive, number)};
+        // QEMU may still have one open that it could not close when an earlier attempt was given up.
+        taking_->devices->drop(overlay.file);
         TLC_TRY(make_overlay(live, *active, overlay));
         taking_->changes.push_back({active->file, overlay.file});
         TLC_TRY(taking_->devices->add(live / overlay.file));
