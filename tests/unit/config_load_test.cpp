@@ -114,6 +114,9 @@ TEST_F(Config, ErrorsNameFileLineAndKey) {
         {"[paths]\nfirmware = [1]\n", "paths.firmware: must hold texts"},
         {"[log]\nlevel = \"loud\"\n", "log.level: must be one of"},
         {"[vm\n", "tlc.toml:1: "},
+        {"[", "tlc.toml:1: "},
+        {"[ #vm]\n", "tlc.toml: this is not TOML"},
+        {"vm = [1979-05-27Ts07:32:00Z]\n", "tlc.toml: this is not TOML"},
     };
     for (const auto& [text, expected] : cases)
         EXPECT_THAT(error(text), HasSubstr(expected)) << text;

@@ -3,11 +3,20 @@
 
 #include <tlc/base/units.hpp>
 
+#include <algorithm>
+#include <optional>
+#include <set>
+
+// toml++ 3.3 takes some things for granted that a broken file is free to break ("[#", a date without its
+// time). It shall neither end the program, as its assertions do, nor rely on them, as it does with NDEBUG.
+namespace {
+struct TomlAssertion {};
+[[noreturn]] void refuse_toml() { throw TomlAssertion(); }
+} // namespace
+#undef NDEBUG
+#define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : refuse_toml())
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
-
-#include <algorithm>
-#include <set>
 
 namespace tlc {
 
@@ -66,7 +75,15 @@ TomlFile::TomlFile(TomlFile&&) noexcept = default;
 TomlFile::~TomlFile() = default;
 
 Result<TomlFile> TomlFile::parse(std::string_view text, const std::string& name) {
-    auto parsed = toml::parse(text, name);
+    std::optional<toml::parse_result> attempt;
+    try {
+        attempt = toml::parse(text, name);
+    } catch (const TomlAssertion&) {
+        return fail(ErrorKind::usage,
+                    "{}: this is not TOML; look for a table without a name, as in \"[#\", or a broken date",
+                    name);
+    }
+    auto& parsed = *attempt;
     if (!parsed)
         return fail(ErrorKind::usage, "{}:{}: {}", name, parsed.error().source().begin.line,
                     parsed.error().description());
