@@ -92,6 +92,32 @@ show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
   "$support/cluster" power-on "$node" --dir "$CLUSTER_DIR/cluster"
 }
 
+@test "requeued, or out of time: a last checkpoint is taken before Slurm kills the job" {
+  local requeued limited first
+  requeued=$(submit --vm-checkpoint=1h job.sh 60 0.5 0)
+  limited=$(submit --vm-checkpoint=1h --time=1 job.sh 40 5 0)
+  until_true 60 grep -qs '^12 ' "$TEST_DIR/job/job-$requeued.out" || { show "$requeued"; return 1; }
+  as_user scontrol requeue "$requeued"
+  until_true 120 grep -qs 'restored checkpoint=1 ' "$(log_of "$requeued")" || { show "$requeued"; return 1; }
+  until_true 120 ended "$requeued" || { show "$requeued"; return 1; }
+  show "$requeued"
+  [ "$(field "$requeued" JobState)" = COMPLETED ]
+  one_life "$TEST_DIR/job/job-$requeued.out" 60
+
+  until_true 180 ended "$limited" || { show "$limited"; return 1; }
+  show "$limited"
+  [ "$(field "$limited" JobState)" = TIMEOUT ]
+  job_has_taken "$limited" 1
+  grep -q 'time limit; continue it with: tlc-restart' "$TEST_DIR/job/job-$limited.out"
+  # The checkpoint is of the job before it was told: by hand it goes on.
+  first=$(grep -c '^[0-9]' "$TEST_DIR/job/job-$limited.out")
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run "$limited" -- --output=again-%j.out
+  limited=${output##* }
+  until_true 120 grep -qs "^$((first + 2)) " "$TEST_DIR/job/again-$limited.out" || { show "$limited"; return 1; }
+  as_user scancel "$limited"
+  until_true 60 ended "$limited"
+}
+
 @test "scancel ends the job and its VM" {
   local job
   job=$(submit --vm-checkpoint=1h job.sh 600 0.5 0)

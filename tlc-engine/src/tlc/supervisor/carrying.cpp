@@ -85,7 +85,7 @@ Status Supervisor::follow_carrier() {
                   size_text((*answer)->value("disk_bytes", uint64_t{0})),
                   duration_text(
                       std::chrono::milliseconds(static_cast<int64_t>((*answer)->value("latency_ms", 0.0)))));
-        if (auto pruned = site_.directory.prune(kept(), remove_disk); !pruned)
+        if (auto pruned = prune(site_.directory); !pruned)
             log::warning("old checkpoints stay: {}", pruned.error().message);
     }
     carry_newest();
@@ -105,16 +105,16 @@ Status Supervisor::sweep(uint64_t epoch) {
     carrying_.reset();
     to_carry_.reset();
     claimed_epoch_ = epoch;
-    TLC_TRY(site_.store.sweep(epoch, [&](const auto& path) { return site_.disk.remove(path); }));
-    if (!site_.two_levels()) return {};
-    TLC_TRY(site_.directory.sweep(epoch, remove_disk));
+    auto swept = site_.store.sweep(epoch, [&](const auto& path) { return site_.disk.remove(path); });
+    if (!site_.two_levels()) return swept;
+    if (auto shared = site_.directory.sweep(epoch, remove_disk); swept) swept = std::move(shared);
     const auto own = site_.store.newest();
     const auto shared = site_.directory.newest();
     const auto age = [](const Checkpoint& c) { return std::pair(c.manifest->epoch, c.sequence); };
-    if (!own || (shared && age(*shared) >= age(*own))) return {};
-    // Its place may be another's by now, or gone with the sweep.
+    if (!own || (shared && age(*shared) >= age(*own))) return swept;
+    // Its place may be gone with the sweep.
     if (auto claimed = site_.directory.claim_checkpoint_as(own->sequence)) will_carry(own->sequence);
-    return {};
+    return swept;
 }
 
 // A newer run may use the number in the job's directory.
@@ -128,14 +128,21 @@ size_t Supervisor::kept() const {
     return site_.job.request.keep != 0 ? site_.job.request.keep : site_.config.job.keep;
 }
 
-// On the node; one that is being carried stays until it has left.
-Result<size_t> Supervisor::prune() const {
-    TLC_TRY_ASSIGN(superfluous, site_.store.prunable(kept()));
+// In one of the two directories. One that is being carried stays until it has left, and so does the one that
+// the user has chosen to restart from.
+Result<size_t> Supervisor::prune(const JobDirectory& from) const {
+    std::set<std::filesystem::path> damaged;
+    for (const auto& [directory, error] : unusable_)
+        damaged.insert(directory);
+    TLC_TRY_ASSIGN(superfluous, from.prunable(kept(), damaged));
+    const bool own = from.path() == site_.store.path();
     size_t removed = 0;
     for (const auto& checkpoint : superfluous) {
-        if (carrying_ == checkpoint.sequence || to_carry_ == checkpoint.sequence) continue;
-        TLC_TRY(site_.store.remove(checkpoint.sequence,
-                                   [&](const auto& path) { return site_.disk.remove(path); }));
+        if (site_.job.restart_sequence == checkpoint.sequence) continue;
+        if (own && (carrying_ == checkpoint.sequence || to_carry_ == checkpoint.sequence)) continue;
+        TLC_TRY(from.remove(checkpoint.sequence,
+                            own ? [this](const auto& path) { return site_.disk.remove(path); }
+                                : JobDirectory::Remover(remove_disk)));
         ++removed;
     }
     return removed;

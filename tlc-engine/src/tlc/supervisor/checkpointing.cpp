@@ -70,7 +70,7 @@ Status Supervisor::check_space() {
     const uint64_t needed = space_.needed(next_is_full_ || !engine_, life_->vm().resident_bytes());
     TLC_TRY_ASSIGN(free, free_space(site_.store.path()));
     if (free >= needed) return {};
-    if (const auto pruned = prune(); pruned && *pruned > 0) {
+    if (const auto pruned = prune(site_.store); pruned && *pruned > 0) {
         log::info("checkpoints removed for the next one: {}", *pruned);
         TLC_TRY_ASSIGN(now, free_space(site_.store.path()));
         free = now;
@@ -212,13 +212,15 @@ Status Supervisor::publish(const nlohmann::json& report) {
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
     next_is_full_ = !report.value("goes_on", false);
+    (manifest.memory.older.empty() ? latency_of_full_ : latency_of_further_) =
+        std::chrono::milliseconds(static_cast<int64_t>(manifest.timings.latency_ms));
     space_.learn(manifest.memory.older.empty(), manifest.memory.size);
     log::info("checkpoint={} pause_ms={:.1f} latency_ms={:.0f} stored={} ram={} kind={} epoch={}",
               manifest.sequence, manifest.timings.pause_ms, manifest.timings.latency_ms,
               size_text(manifest.sizes.stored_bytes), size_text(manifest.sizes.ram_bytes),
               manifest.memory.older.empty() ? "full" : "incremental", manifest.epoch);
     will_carry(manifest.sequence);
-    const auto pruned = prune();
+    const auto pruned = prune(site_.store);
     if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
     if (site_.disk.kind() == "qcow2") merge_.begin_if_due(life_->vm().qmp(), life_->live());
     return {};

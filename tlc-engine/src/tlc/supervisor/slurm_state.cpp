@@ -3,27 +3,51 @@
 #include <tlc/base/process.hpp>
 #include <tlc/supervisor/slurm_state.hpp>
 
-#include <algorithm>
-#include <array>
+#include <charconv>
+#include <system_error>
 
 namespace tlc {
+namespace {
 
-bool will_be_requeued(const std::string& job_id) {
+// What follows `key` in scontrol's line; empty: it is not there.
+std::string_view field_of(std::string_view line, std::string_view key) {
+    const auto at = line.find(key);
+    if (at == std::string_view::npos) return {};
+    line.remove_prefix(at + key.size());
+    return line.substr(0, line.find_first_of(" \n"));
+}
+
+} // namespace
+
+Fate fate_of(const std::string& job_id) {
     const auto answer =
         run({"scontrol", "--oneliner", "show", "job", job_id}, false, std::chrono::seconds(5));
     if (!answer || answer->status.code != 0) {
         log::warning("slurmctld does not say what happens to the job");
-        return true;
+        return Fate::requeued;
     }
-    constexpr std::string_view key = "JobState=";
-    const auto at = answer->text.find(key);
-    if (at == std::string::npos) return true;
-    const auto begin = at + key.size();
-    const auto state = answer->text.substr(begin, answer->text.find_first_of(" \n", begin) - begin);
-    log::info("Slurm's state of the job: {}", state);
-    constexpr std::array<std::string_view, 3> final_or_running{"CANCELLED", "TIMEOUT", "RUNNING"};
-    return std::none_of(final_or_running.begin(), final_or_running.end(),
-                        [&](auto name) { return state.starts_with(name); });
+    const auto state = field_of(answer->text, "JobState=");
+    const auto reason = field_of(answer->text, " Reason=");
+    log::info("Slurm's state of the job: {} ({})", state, reason);
+    // A job that is out of time is COMPLETING, as one that is being requeued.
+    if (reason == "TimeLimit" || state == "TIMEOUT") return Fate::timed_out;
+    return state == "CANCELLED" || state == "RUNNING" ? Fate::told : Fate::requeued;
+}
+
+std::chrono::seconds kill_wait() {
+    constexpr std::chrono::seconds slurms_default{30};
+    const auto answer = run({"scontrol", "show", "config"}, false, std::chrono::seconds(3));
+    if (!answer || answer->status.code != 0) return slurms_default;
+    // KillWait                = 30 sec
+    constexpr std::string_view key = "\nKillWait ";
+    const std::string_view text = answer->text;
+    auto at = text.find(key);
+    if (at != std::string_view::npos) at = text.find_first_of("0123456789", at);
+    unsigned seconds = 0;
+    if (at == std::string_view::npos ||
+        std::from_chars(text.data() + at, text.data() + text.size(), seconds).ec != std::errc{})
+        return slurms_default;
+    return std::chrono::seconds(seconds);
 }
 
 std::string how_to_continue(const Job& job, const std::filesystem::path& directory) {

@@ -5,14 +5,21 @@
 
 #include <tlc/supervisor/job.hpp>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 
 namespace tlc {
 
-// True unless Slurm says that the job is over (cancelled, out of time) or simply running: when in doubt the
-// job's checkpoint is worth more than its last words.
-bool will_be_requeued(const std::string& job_id);
+enum class Fate {
+    requeued,  // also in doubt: the job's checkpoint is worth more than its last words
+    timed_out, // its time limit has come
+    told,      // cancelled, or running and somebody has something to say to it
+};
+Fate fate_of(const std::string& job_id);
+
+// How long after TERM Slurm sends KILL; its default if it does not say.
+std::chrono::seconds kill_wait();
 
 // "continue it with: tlc-restart run ..."
 std::string how_to_continue(const Job& job, const std::filesystem::path& directory);

@@ -5,7 +5,6 @@
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
-#include <tlc/supervisor/slurm_state.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
 #include <csignal>
@@ -36,6 +35,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         ::poll(wanted, 2, static_cast<int>(tick.count()));
         TLC_TRY(handle_signals(signals));
         TLC_TRY(follow_guest());
+        if (leaving_) TLC_TRY(follow_leaving(false));
         watch_vm();
         merge_.follow(life_->vm().qmp(), life_->live());
         if (life_->filler()) follow_filler();
@@ -43,6 +43,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         if (carrier_) TLC_TRY(follow_carrier());
         if (const auto status = life_->vm().poll()) {
             TLC_TRY(follow_guest());
+            if (leaving_) TLC_TRY(follow_leaving(true));
             if (life_->filler()) take_filling(life_->filler()->wait(filler_limit));
             // QEMU ends with 0 when the guest powers off, be its memory complete or not.
             if (memory_lost_ && (status->signalled || status->code != 0 || unusable_.contains(restored_)))
@@ -52,10 +53,15 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
         } else if (end_ && Clock::now() - end_seen_ > power_off_limit) {
             log::warning("the guest did not power off; it is stopped");
             life_->vm().kill();
-            return finish();
+            if (!life_->filler()) return finish();
+            // It may have waited for memory, and what it has written is not all on its disk.
+            take_filling(fail("the guest did not power off"));
+            end_.reset();
+            TLC_TRY(handle_vm_end(ExitStatus{true, SIGKILL}));
         }
         const bool due = Clock::now() >= next_checkpoint_;
-        if (due && started_ && !end_ && !taking_ && !life_->filler() && !merge_.holds_up_checkpoint())
+        if (due && started_ && !end_ && !taking_ && !leaving_ && !told_of_time_limit_ && !life_->filler() &&
+            !merge_.holds_up_checkpoint())
             start_checkpoint();
     }
 }
@@ -174,13 +180,11 @@ Status Supervisor::handle_signals(SignalQueue& signals) {
         if (*number == SIGCHLD) continue;
         log::info("signal {} arrived", *number);
         if (*number == SIGTERM || *number == SIGINT) {
-            // Slurm's TERM does not say why. Only a job that is over for good is told; one that will be
-            // requeued shall continue from its checkpoint as if nothing had been.
+            if (leaving_) continue;
             if (asked_to_end_ && !site_.job.under_slurm)
                 return fail("interrupted; {}", how_to_continue(site_.job, site_.directory.path()));
             asked_to_end_ = true;
-            if (site_.job.under_slurm && will_be_requeued(site_.job.id))
-                return fail("the job is being requeued and will continue from its latest checkpoint");
+            if (site_.job.under_slurm && !told_of_time_limit_ && begin_leaving(Clock::now())) continue;
         }
         const auto sent =
             life_->vm().send_command(nlohmann::json{{"command", "signal"}, {"number", *number}}.dump());

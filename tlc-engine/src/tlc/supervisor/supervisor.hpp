@@ -9,6 +9,7 @@
 #include <tlc/supervisor/incarnation.hpp>
 #include <tlc/supervisor/notices.hpp>
 #include <tlc/supervisor/signals.hpp>
+#include <tlc/supervisor/slurm_state.hpp>
 #include <tlc/supervisor/space_forecast.hpp>
 
 #include <chrono>
@@ -43,6 +44,10 @@ class Supervisor {
     Result<std::vector<Checkpoint>> candidates() const;
     Status follow_guest();
     Status handle_signals(SignalQueue& signals);
+    bool begin_leaving(Clock::time_point since);
+    Status follow_leaving(bool vm_ended);
+    Status leave();
+    bool last_checkpoint_fits() const;
     Status handle_vm_end(const ExitStatus& status);
     void start_checkpoint();
     void prepare_engine();
@@ -55,7 +60,7 @@ class Supervisor {
     void abandon_checkpoint(const Error& error);
     Status check_space();
     void tell_of_no_space(const Error& error);
-    Result<size_t> prune() const;
+    Result<size_t> prune(const JobDirectory& from) const;
     size_t kept() const;
     Result<ClaimedCheckpoint> claim_checkpoint() const;
     Result<std::vector<Checkpoint>> all_checkpoints() const;
@@ -98,6 +103,15 @@ class Supervisor {
     unsigned lives_without_progress_ = 0;
     bool started_ = false;      // the script runs
     bool asked_to_end_ = false; // TERM has come: the checkpoints are somebody's only way on
+    // Slurm has sent TERM and will send KILL; until the deadline a last checkpoint is tried.
+    struct Leaving {
+        Fate fate;
+        Clock::time_point deadline;
+        bool tried = false; // the checkpoint was begun after TERM, or cannot be
+    };
+    std::optional<Leaving> leaving_;
+    bool told_of_time_limit_ = false; // the script knows: what it is from now on is not worth a checkpoint
+    std::optional<std::chrono::milliseconds> latency_of_full_, latency_of_further_; // the last ones'
     std::optional<JobEnd> end_;
     Clock::time_point end_seen_;
 };
