@@ -115,10 +115,10 @@ loses_its_node() {
   local own
   own=$(ls -d "$TEST_DIR"/checkpoints/local-*)
   run -0 --separate-stderr "$TLC_BUILD/tests/random_damages" "$own" "${TLC_DAMAGES:-60}" 1
-  echo "$output"
+  echo "$output" | tee -a "${TLC_RESULTS:-.}/damages.json"
   [ "$(jq .wrong <<<"$output")" = 0 ]
   run -0 --separate-stderr "$TLC_BUILD/tests/random_damages" "$(shared_job)" "${TLC_DAMAGES:-60}" 2
-  echo "$output"
+  echo "$output" | tee -a "${TLC_RESULTS:-.}/damages.json"
   [ "$(jq .wrong <<<"$output")" = 0 ]
   kill -CONT "$run_pid"
 }
