@@ -125,6 +125,11 @@ show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
   as_user scancel "$job"
   until_true 60 ended "$job"
   [ "$(field "$job" JobState)" = CANCELLED ]
+  show "$job"
+  # It is told, and no time is spent on a checkpoint that nobody wants.
+  grep -q 'signal 15 arrived' "$(log_of "$job")"
+  run ! grep -qE 'time for a last checkpoint|checkpoint=' "$(log_of "$job")"
+  run ! grep -q 'being requeued' "$TEST_DIR/job/job-$job.out"
   until_true 30 bash -c "! pgrep -f '/[a-z0-9]*-$job/live-' >/dev/null"
 }
 

@@ -13,7 +13,7 @@ namespace tlc {
 
 // False if the job shall simply get the signal.
 bool Supervisor::begin_leaving(Clock::time_point since) {
-    const Fate fate = fate_of(site_.job.id);
+    const Fate fate = fate_of(site_.job);
     if (fate == Fate::told) return false;
     const std::chrono::milliseconds wait = kill_wait();
     // A script out of time may have something to do on TERM.
@@ -54,8 +54,10 @@ Status Supervisor::leave() {
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job's time is over"});
     told_of_time_limit_ = true;
     if (end_) return {};
+    const auto all = all_checkpoints();
+    const bool any = all && std::any_of(all->begin(), all->end(), [](const auto& c) { return c.whole(); });
     fmt::print(stderr, "tlc-run: the job has reached its time limit; {}\n",
-               how_to_continue(site_.job, site_.directory.path()));
+               any ? how_to_continue(site_.job, site_.directory.path()) : "it has no checkpoint");
     const auto sent =
         life_->vm().send_command(nlohmann::json{{"command", "signal"}, {"number", SIGTERM}}.dump());
     if (!sent) log::warning("TERM did not reach the job: {}", sent.error().message);

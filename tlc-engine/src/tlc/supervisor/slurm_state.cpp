@@ -4,6 +4,7 @@
 #include <tlc/supervisor/slurm_state.hpp>
 
 #include <charconv>
+#include <optional>
 #include <system_error>
 
 namespace tlc {
@@ -17,20 +18,33 @@ std::string_view field_of(std::string_view line, std::string_view key) {
     return line.substr(0, line.find_first_of(" \n"));
 }
 
+std::optional<unsigned> first_number(std::string_view text) {
+    const auto at = text.find_first_of("0123456789");
+    if (at == std::string_view::npos) return std::nullopt;
+    unsigned number = 0;
+    if (std::from_chars(text.data() + at, text.data() + text.size(), number).ec != std::errc{})
+        return std::nullopt;
+    return number;
+}
+
 } // namespace
 
-Fate fate_of(const std::string& job_id) {
+Fate fate_of(const Job& job) {
     const auto answer =
-        run({"scontrol", "--oneliner", "show", "job", job_id}, false, std::chrono::seconds(5));
+        run({"scontrol", "--oneliner", "show", "job", job.id}, false, std::chrono::seconds(5));
     if (!answer || answer->status.code != 0) {
         log::warning("slurmctld does not say what happens to the job");
         return Fate::requeued;
     }
     const auto state = field_of(answer->text, "JobState=");
     const auto reason = field_of(answer->text, " Reason=");
+    const auto restarts = first_number(field_of(answer->text, " Restarts="));
     log::info("Slurm's state of the job: {} ({})", state, reason);
-    // A job that is out of time is COMPLETING, as one that is being requeued.
+    // COMPLETING is a job that is out of time, cancelled, or being requeued. The last one's restarts are
+    // counted already.
     if (reason == "TimeLimit" || state == "TIMEOUT") return Fate::timed_out;
+    const bool counted = restarts && *restarts > job.restart_count;
+    if (state == "COMPLETING" && restarts && !counted) return Fate::told;
     return state == "CANCELLED" || state == "RUNNING" ? Fate::told : Fate::requeued;
 }
 
@@ -41,13 +55,10 @@ std::chrono::seconds kill_wait() {
     // KillWait                = 30 sec
     constexpr std::string_view key = "\nKillWait ";
     const std::string_view text = answer->text;
-    auto at = text.find(key);
-    if (at != std::string_view::npos) at = text.find_first_of("0123456789", at);
-    unsigned seconds = 0;
-    if (at == std::string_view::npos ||
-        std::from_chars(text.data() + at, text.data() + text.size(), seconds).ec != std::errc{})
-        return slurms_default;
-    return std::chrono::seconds(seconds);
+    const auto at = text.find(key);
+    if (at == std::string_view::npos) return slurms_default;
+    const auto seconds = first_number(text.substr(at, text.find('\n', at + 1) - at));
+    return seconds ? std::chrono::seconds(*seconds) : slurms_default;
 }
 
 std::string how_to_continue(const Job& job, const std::filesystem::path& directory) {

@@ -16,7 +16,7 @@ enum class Fate {
     timed_out, // its time limit has come
     told,      // cancelled, or running and somebody has something to say to it
 };
-Fate fate_of(const std::string& job_id);
+Fate fate_of(const Job& job);
 
 // How long after TERM Slurm sends KILL; its default if it does not say.
 std::chrono::seconds kill_wait();
