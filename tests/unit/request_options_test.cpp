@@ -47,6 +47,7 @@ TEST(Options, AllGiven) {
                                       {"vm-image", "/i.ext4"},
                                       {"vm-checkpoint-dir", "ckpt"},
                                       {"vm-checkpoint-keep", "3"},
+                                      {"vm-checkpoint-continue", ""},
                                       {"vm-checkpoint-buffer", "128M"},
                                       {"vm-memory", "1G"},
                                       {"vm-stage-in", "a,b/c"},
@@ -58,6 +59,7 @@ TEST(Options, AllGiven) {
     EXPECT_EQ(request.image, "/i.ext4");
     EXPECT_EQ(request.checkpoint_dir, "ckpt");
     EXPECT_EQ(request.keep, 3u);
+    EXPECT_TRUE(request.continues);
     EXPECT_EQ(request.buffer_bytes, uint64_t{128} << 20);
     EXPECT_EQ(request.memory_bytes, uint64_t{1} << 30);
     EXPECT_THAT(request.stage_in, ElementsAre("a", "b/c"));
@@ -117,6 +119,7 @@ TEST(Options, ErrorsNameTheSourceAndSayWhatToWrite) {
         {"vm-checkpoint-keep", "1"},
         {"vm-checkpoint-keep", "x"},
         {"vm-checkpoint-keep", "9999"},
+        {"vm-checkpoint-continue", "maybe"},
         {"vm-checkpoint-buffer", "1M"},
         {"vm-memory", "x"},
         {"vm-memory", "1M"},

@@ -68,6 +68,13 @@ Status parse_memory(std::string_view text, JobRequest& request) {
     return parse_bytes(text, smallest_memory, request.memory_bytes);
 }
 
+Status parse_continue(std::string_view text, JobRequest& request) {
+    if (!text.empty() && text != "yes" && text != "no")
+        return fail(ErrorKind::usage, "invalid value \"{}\" (write yes or no)", text);
+    request.continues = text != "no";
+    return {};
+}
+
 Status check_stage_path(std::string_view text) {
     const std::filesystem::path path(text);
     if (path.is_absolute())
@@ -124,6 +131,9 @@ const std::vector<OptionSpec>& option_table() {
          "TLC_VM_CHECKPOINT_DIR", parse_directory},
         {"vm-checkpoint-keep", "n", "how many checkpoints to keep (2 or more)", "TLC_VM_CHECKPOINT_KEEP",
          parse_keep},
+        {"vm-checkpoint-continue", "yes|no",
+         "at its time limit, checkpoint the job and let Slurm start it again, until it has ended by itself",
+         "TLC_VM_CHECKPOINT_CONTINUE", parse_continue, true},
         {"vm-checkpoint-buffer", "size", "memory for pages waiting to be written (64M or more)",
          "TLC_VM_CHECKPOINT_BUFFER", parse_buffer},
         {"vm-memory", "size", "memory of the VM (512M, 2G)", "TLC_VM_MEMORY", parse_memory},

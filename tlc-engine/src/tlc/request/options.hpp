@@ -23,6 +23,7 @@ struct OptionSpec {
     const char* help;        // one line
     const char* environment; // the twin, "TLC_VM_CHECKPOINT"
     Status (*parse)(std::string_view text, JobRequest& request);
+    bool argument_optional = false; // without one the text is empty
 };
 
 // The first entry is the switch, --vm-checkpoint; the others only mean something together with it.

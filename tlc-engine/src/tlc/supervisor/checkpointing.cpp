@@ -209,6 +209,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     if (site_.two_levels()) TLC_TRY(site_.directory.fence(manifest.epoch));
     TLC_TRY(site_.store.publish(manifest));
 
+    published_ = manifest.sequence;
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
     next_is_full_ = !report.value("goes_on", false);
@@ -219,6 +220,9 @@ Status Supervisor::publish(const nlohmann::json& report) {
               manifest.sequence, manifest.timings.pause_ms, manifest.timings.latency_ms,
               size_text(manifest.sizes.stored_bytes), size_text(manifest.sizes.ram_bytes),
               manifest.memory.older.empty() ? "full" : "incremental", manifest.epoch);
+    if (slurm_)
+        slurm_->comment(fmt::format("checkpoint {} of {}, pause {:.0f} ms", manifest.sequence,
+                                    manifest.created, manifest.timings.pause_ms));
     will_carry(manifest.sequence);
     const auto pruned = prune(site_.store);
     if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
