@@ -55,6 +55,7 @@ engine = "/e"
 guest_image = "/g"
 checkpoint_dir = "/c"
 local_dir = "/l"
+metrics_dir = "/m"
 [vm]
 accel = "tcg"
 cpu = "max"
@@ -85,6 +86,7 @@ level = "warning"
     EXPECT_EQ(config->job.compress, "never");
     EXPECT_EQ(config->job.restore_rate_bytes, uint64_t{3} << 20);
     EXPECT_EQ(config->paths.local_dir, "/l");
+    EXPECT_EQ(config->paths.metrics_dir, "/m");
     EXPECT_EQ(config->job.carry_rate_bytes, uint64_t{9} << 20);
     EXPECT_EQ(config->job.stall_seconds, 30U);
     EXPECT_EQ(config->job.stage_limit_bytes, uint64_t{2} << 20);

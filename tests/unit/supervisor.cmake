@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-tlc_unit_test(NAME supervisor SOURCES supervisor_output_test.cpp supervisor_control_test.cpp supervisor_job_test.cpp
+tlc_unit_test(NAME supervisor SOURCES supervisor_output_test.cpp supervisor_control_test.cpp supervisor_job_test.cpp supervisor_job_status_test.cpp
               DEPENDS tlc_supervisor)

@@ -20,8 +20,16 @@ load cluster_helper
 
 @test "a node dies: the job goes on elsewhere with its nonce and counter, its output whole" {
   local job node
-  job=$(submit --vm-checkpoint=6s job.sh 90 0.5 7)
+  job=$(submit --vm-checkpoint=6s --comment="of mine" job.sh 90 0.5 7)
   until_true 120 job_has_taken "$job" 2 || { show "$job"; return 1; }
+  # What the user sees of it.
+  until_true 30 eval 'scontrol -o show job "$job" | grep -q "Comment=of mine \[tlc: checkpoint "' || { scontrol show job "$job"; return 1; }
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status "$job"
+  echo "$output"
+  [[ $output == *"state            running on $(field "$job" NodeList) for "* ]]
+  [[ $output == *"last checkpoint  "[2-9]*"next checkpoint  "* ]]
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status --json "$job"
+  [ "$(jq '.checkpoints >= 2 and .last.sequence >= 2 and .at_risk < 30 and (.ended | not)' <<<"$output")" = true ]
   sleep 2
   node=$(field "$job" NodeList)
   "$support/cluster" power-off "$node" --dir "$CLUSTER_DIR/cluster"

@@ -139,3 +139,41 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
   whole "$job" 80
   until_true 120 all_idle
 }
+
+@test "its node reboots before Slurm misses it: the job goes on from its checkpoint" {
+  local job node
+  job=$(submit --vm-checkpoint=6s job.sh 80 0.5 0)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  node=$(field "$job" NodeList)
+  slurm_cluster power-off "$node"
+  sleep 2
+  slurm_cluster power-on "$node"
+  whole "$job" 80
+  grep -q 'info restored' "$(log_of "$job")"
+  until_true 120 all_idle
+}
+
+# No thread of the process computes: each is stopped, or waits in the kernel for the disk.
+stands_still() { [ -z "$(cat "/proc/$1"/task/*/stat 2>/dev/null | sed 's/.*) //' | cut -c1 | tr -d 'TD\n')" ]; }
+
+@test "the checkpoint directory hangs: the job goes on with it; and cut off meanwhile, the VM stands still all the same" {
+  local job node vm
+  job=$(submit --vm-checkpoint=6s job.sh 60 0.5 0)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  fsfreeze -f "$TEST_DIR/checkpoints"
+  sleep 9
+  fsfreeze -u "$TEST_DIR/checkpoints"
+  until_true 60 job_has_taken "$job" 2 || { show "$job"; return 1; }
+  run ! grep -q 'info restored' "$(log_of "$job")"
+  node=$(field "$job" NodeList)
+  vm=$(first_copy "$job")
+  fsfreeze -f "$TEST_DIR/checkpoints"
+  slurm_cluster cut "$node"
+  until_true 20 stands_still "$vm" || { fsfreeze -u "$TEST_DIR/checkpoints"; return 1; }
+  sleep 2
+  stands_still "$vm" || { fsfreeze -u "$TEST_DIR/checkpoints"; return 1; }
+  fsfreeze -u "$TEST_DIR/checkpoints"
+  slurm_cluster heal "$node"
+  whole "$job" 60
+  until_true 120 all_idle
+}

@@ -87,6 +87,7 @@ Status check_paths(const SiteConfig& config) {
     TLC_TRY(check_path(config, "engine", config.paths.engine, X_OK, false));
     TLC_TRY(check_path(config, "guest_image", config.paths.guest_image, R_OK, false));
     TLC_TRY(check_path(config, "local_dir", config.paths.local_dir, W_OK, true));
+    TLC_TRY(check_path(config, "metrics_dir", config.paths.metrics_dir, W_OK, true));
     return check_path(config, "checkpoint_dir", config.paths.checkpoint_dir, W_OK, true);
 }
 
@@ -105,6 +106,8 @@ std::string describe(const SiteConfig& config) {
         text += fmt::format("checkpoint_dir = {}\n", quoted(config.paths.checkpoint_dir));
     if (!config.paths.local_dir.empty())
         text += fmt::format("local_dir = {}\n", quoted(config.paths.local_dir));
+    if (!config.paths.metrics_dir.empty())
+        text += fmt::format("metrics_dir = {}\n", quoted(config.paths.metrics_dir));
     text += fmt::format("\n[vm]\naccel = \"{}\"\ncpu = {}\nmachine = {}\noverhead = {}\n",
                         accelerator_name(config.vm.accelerator), quoted(config.vm.cpu),
                         quoted(config.vm.machine), size_value(config.vm.overhead_bytes));

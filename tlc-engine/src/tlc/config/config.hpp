@@ -32,6 +32,7 @@ struct SiteConfig {
         std::string checkpoint_dir; // empty: a job must give --vm-checkpoint-dir
         std::string
             local_dir; // of the node: live disks and first copies of checkpoints; empty: checkpoint_dir
+        std::string metrics_dir; // of the node: each job's metrics for the site's exporter; empty: none
     } paths;
 
     struct Vm {

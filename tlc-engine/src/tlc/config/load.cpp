@@ -20,6 +20,7 @@ void take_all(TomlFile& file, SiteConfig& config) {
     file.take_path("paths.guest_image", config.paths.guest_image);
     file.take_path("paths.checkpoint_dir", config.paths.checkpoint_dir);
     file.take_path("paths.local_dir", config.paths.local_dir);
+    file.take_path("paths.metrics_dir", config.paths.metrics_dir);
 
     if (const auto choice = file.take_choice("vm.accel", {"auto", "kvm", "tcg"}))
         config.vm.accelerator = static_cast<Accelerator>(*choice);

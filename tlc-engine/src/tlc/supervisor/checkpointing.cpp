@@ -32,12 +32,14 @@ void Supervisor::start_checkpoint() {
     next_checkpoint_ = Clock::now() + site_.job.request.interval;
     if (auto room = check_space(); !room) {
         log::warning("no checkpoint is taken now: {}", room.error().message);
+        ++status_.failed;
         tell_of_no_space(room.error());
         return;
     }
     auto claimed = claim_checkpoint();
     if (!claimed) {
         log::warning("no checkpoint can be made: {}", claimed.error().message);
+        ++status_.failed;
         return;
     }
     taking_ = *claimed;
@@ -210,6 +212,10 @@ Status Supervisor::publish(const nlohmann::json& report) {
     TLC_TRY(site_.store.publish(manifest));
 
     published_ = manifest.sequence;
+    ++status_.checkpoints;
+    status_.stopped_ms += manifest.timings.pause_ms;
+    status_.longest_pause_ms = std::max(status_.longest_pause_ms, manifest.timings.pause_ms);
+    last_changed_ = true;
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
     next_is_full_ = !report.value("goes_on", false);
@@ -234,6 +240,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
 void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
     const auto sequence = std::exchange(taking_, std::nullopt)->sequence;
+    ++status_.failed;
     log::warning("checkpoint {} was given up: {}", sequence, error.message);
     tell_of_no_space(error);
     if (auto removed = discard(sequence); !removed) log::warning("{}", removed.error().message);

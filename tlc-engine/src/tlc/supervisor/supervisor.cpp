@@ -33,6 +33,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
     if (slurm_) slurm_->guard(-1);
     engine_.reset();
     life_.reset();
+    end_status();
     // Whoever continues the job need not wait.
     for (const uint64_t epoch : epochs_)
         if (auto closed = site_.directory.close_epoch(epoch); !closed)
@@ -50,6 +51,7 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
         ::poll(wanted, 3, static_cast<int>(tick.count()));
         TLC_TRY(handle_signals(signals));
         if (slurm_) TLC_TRY(follow_slurm());
+        tell_status();
         if (suspended_) continue;
         TLC_TRY(follow_guest());
         if (leaving_) TLC_TRY(follow_leaving(false));
@@ -84,6 +86,7 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
 }
 
 Status Supervisor::begin(SignalQueue& signals) {
+    begin_status();
     watch_slurm();
     TLC_TRY(await_earlier_copy(signals));
     next_checkpoint_ = Clock::now() + site_.job.request.interval;

@@ -8,6 +8,7 @@
 #include <tlc/supervisor/chain_merge.hpp>
 #include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/incarnation.hpp>
+#include <tlc/supervisor/job_status.hpp>
 #include <tlc/supervisor/notices.hpp>
 #include <tlc/supervisor/signals.hpp>
 #include <tlc/supervisor/space_forecast.hpp>
@@ -80,6 +81,11 @@ class Supervisor {
     void stop_carrying();
     Status sweep(uint64_t epoch);
     void watch_vm();
+    void begin_status();
+    void tell_status();
+    void end_status();
+    const char* state() const;
+    std::optional<JobStatus::Last> newest_anywhere() const;
     void end_engine(std::string_view why);
     Result<JobEnd> finish();
     Status discard(uint64_t sequence) const;
@@ -123,8 +129,12 @@ class Supervisor {
         std::optional<uint64_t> published_before;
     };
     std::optional<Leaving> leaving_;
-    bool noticed_ = false;              // that the end comes, before TERM
-    bool suspended_ = false;            // the lease is lost: the VM stands still
+    bool noticed_ = false;   // that the end comes, before TERM
+    bool suspended_ = false; // the lease is lost: the VM stands still
+    JobStatus status_;
+    Clock::time_point next_status_;
+    bool last_changed_ = true; // a checkpoint was published or carried that the status does not tell of
+    bool told_of_no_status_ = false;
     std::optional<uint64_t> published_; // the last checkpoint by this object
     bool told_of_time_limit_ = false;   // the script knows: what it is from now on is not worth a checkpoint
     std::optional<std::chrono::milliseconds> latency_of_full_, latency_of_further_; // the last ones'
