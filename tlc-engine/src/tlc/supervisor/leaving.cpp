@@ -49,6 +49,7 @@ bool Supervisor::last_checkpoint_fits() const {
 // An error ends the run. Whatever became of the checkpoint, the job loses no more than without it.
 Status Supervisor::follow_leaving(bool vm_ended) {
     if (vm_ended || end_ || Clock::now() >= leaving_->deadline) return leave();
+    merge_.cancel(life_->vm().qmp());
     // The one under way is of before.
     if (taking_ || merge_.holds_up_checkpoint()) return {};
     // There is time until the memory is complete.
