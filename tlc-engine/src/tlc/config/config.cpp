@@ -33,6 +33,14 @@ std::string size_value(uint64_t bytes) {
     return fmt::format("{}", bytes);
 }
 
+// In the greatest unit that parse_duration reads and that fits.
+std::string duration_value(std::chrono::seconds duration) {
+    const auto seconds = duration.count();
+    for (const auto& [unit, name] : {std::pair(86400, 'd'), std::pair(3600, 'h'), std::pair(60, 'm')})
+        if (seconds % unit == 0) return fmt::format("\"{}{}\"", seconds / unit, name);
+    return fmt::format("\"{}s\"", seconds);
+}
+
 const char* level_name(log::Level level) {
     constexpr std::array<const char*, 4> names = {"debug", "info", "warning", "error"};
     return names[static_cast<size_t>(level)];
@@ -122,6 +130,12 @@ std::string describe(const SiteConfig& config) {
     text += fmt::format("disk = \"{}\"\ncompress = \"{}\"\nstage_limit = {}\nwork_disk = {}\n",
                         config.job.disk, config.job.compress, size_value(config.job.stage_limit_bytes),
                         size_value(config.job.work_disk_bytes));
+    text += fmt::format("\n[auto]\nnode_mtbf = {}\nmax_overhead = {}\n",
+                        duration_value(config.automatic.node_mtbf), config.automatic.max_overhead);
+    if (config.automatic.min_interval.count() > 0)
+        text += fmt::format("min_interval = {}\n", duration_value(config.automatic.min_interval));
+    if (config.automatic.max_interval.count() > 0)
+        text += fmt::format("max_interval = {}\n", duration_value(config.automatic.max_interval));
     return text + fmt::format("\n[log]\nlevel = \"{}\"\n", level_name(config.log_level));
 }
 

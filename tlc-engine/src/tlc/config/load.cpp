@@ -42,6 +42,11 @@ void take_all(TomlFile& file, SiteConfig& config) {
     file.take_size("job.stage_limit", config.job.stage_limit_bytes, mebibyte);
     file.take_size("job.work_disk", config.job.work_disk_bytes, 64 * mebibyte);
 
+    file.take_duration("auto.node_mtbf", config.automatic.node_mtbf, std::chrono::minutes(1));
+    file.take_share("auto.max_overhead", config.automatic.max_overhead);
+    file.take_duration("auto.min_interval", config.automatic.min_interval, std::chrono::seconds(1));
+    file.take_duration("auto.max_interval", config.automatic.max_interval, std::chrono::seconds(1));
+
     if (const auto choice = file.take_choice("log.level", {"debug", "info", "warning", "error"}))
         config.log_level = static_cast<log::Level>(*choice);
 }

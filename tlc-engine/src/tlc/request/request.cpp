@@ -69,11 +69,12 @@ bool read_list(std::string_view value, std::vector<std::string>& to) {
     }
 }
 
-bool read_interval(std::string_view value, std::chrono::seconds& to) {
+bool read_interval(std::string_view value, JobRequest& request) {
     int64_t seconds = 0;
-    if (value == "0") return true;
+    request.automatic = value == "auto";
+    if (value == "0" || request.automatic) return true;
     if (!read_number(value, seconds)) return false;
-    to = std::chrono::seconds(seconds);
+    request.interval = std::chrono::seconds(seconds);
     return true;
 }
 
@@ -84,7 +85,7 @@ bool read_yes(std::string_view value, bool& to) {
 
 // Nothing for an unknown key, else whether the value was understood.
 std::optional<bool> read_field(std::string_view key, std::string_view value, JobRequest& request) {
-    if (key == "interval") return read_interval(value, request.interval);
+    if (key == "interval") return read_interval(value, request);
     if (key == "image") return read_string(value, request.image);
     if (key == "checkpoint_dir") return read_string(value, request.checkpoint_dir);
     if (key == "keep") return read_number(value, request.keep);
@@ -103,7 +104,8 @@ bool stages_nothing(const std::vector<std::string>& list) {
 }
 
 std::string to_text(const JobRequest& request) {
-    std::string text = fmt::format("interval={}\n", request.interval.count());
+    std::string text =
+        request.automatic ? "interval=auto\n" : fmt::format("interval={}\n", request.interval.count());
     if (!request.image.empty()) text += fmt::format("image={}\n", escape(request.image));
     if (!request.checkpoint_dir.empty())
         text += fmt::format("checkpoint_dir={}\n", escape(request.checkpoint_dir));
@@ -114,6 +116,11 @@ std::string to_text(const JobRequest& request) {
     put_list(text, "stage_in", request.stage_in);
     put_list(text, "stage_out", request.stage_out);
     return text;
+}
+
+std::string interval_text(const JobRequest& request) {
+    if (request.automatic) return "auto";
+    return request.active() ? fmt::format("{}s", request.interval.count()) : "off";
 }
 
 Result<JobRequest> from_text(std::string_view text) {

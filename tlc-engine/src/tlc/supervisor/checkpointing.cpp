@@ -29,7 +29,7 @@ Result<uint64_t> size_of(const std::filesystem::path& path) {
 } // namespace
 
 void Supervisor::start_checkpoint() {
-    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    next_checkpoint_ = timer_.begin(Clock::now());
     if (auto room = check_space(); !room) {
         log::warning("no checkpoint is taken now: {}", room.error().message);
         ++status_.failed;
@@ -195,6 +195,11 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.image = image;
     manifest.job = {{"branch", branch_}, {"output_bases", site_.output_bases}, {"host", describe_host()}};
     manifest.timings = {report.value("pause_ms", 0.0), report.value("latency_ms", 0.0)};
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    next_checkpoint_ = timer_.learn(manifest.memory.older.empty(), Milliseconds(manifest.timings.pause_ms),
+                                    Milliseconds(manifest.timings.latency_ms), Clock::now());
+    if (auto learnt = timer_.memory(Clock::now()); !learnt.is_null())
+        manifest.job[CheckpointTimer::key] = std::move(learnt);
     manifest.sizes = {report.value("ram_bytes", uint64_t{0}), report.value("stored_bytes", uint64_t{0}),
                       report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
 

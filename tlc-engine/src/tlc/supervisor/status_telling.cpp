@@ -53,7 +53,7 @@ void Supervisor::tell_status() {
     status_.state = state();
     status_.epoch = life_ ? life_->epoch() : 0;
     status_.updated = now();
-    status_.interval = site_.job.request.interval;
+    status_.interval = timer_.interval();
     status_.next_checkpoint = std::chrono::floor<std::chrono::seconds>(
         std::chrono::system_clock::now() +
         std::chrono::duration_cast<std::chrono::system_clock::duration>(next_checkpoint_ - Clock::now()));

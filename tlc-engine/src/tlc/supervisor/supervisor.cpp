@@ -89,7 +89,6 @@ Status Supervisor::begin(SignalQueue& signals) {
     begin_status();
     watch_slurm();
     TLC_TRY(await_earlier_copy(signals));
-    next_checkpoint_ = Clock::now() + site_.job.request.interval;
     return begin_life();
 }
 
@@ -122,6 +121,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
             log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
                       checkpoint.manifest->created, epoch, duration_text(took));
             restored_ = checkpoint.directory;
+            timer_.resume(checkpoint.manifest->job, Clock::now());
             return life;
         }
         last = life.error();
@@ -167,7 +167,7 @@ Status Supervisor::begin_life() {
     if (slurm_) slurm_->guard(life_->vm().pid());
     last_heartbeat_ = last_running_ = Clock::now();
     started_ = restored;
-    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    next_checkpoint_ = timer_.begin_life(epoch, Clock::now());
     if (restored) prepare_engine();
     TLC_TRY(life_->reconcile_output(restored));
     for (const auto& text : notices_.take())
@@ -200,7 +200,7 @@ Status Supervisor::follow_guest() {
     for (const auto& event : events) {
         switch (event.kind) {
         case GuestEvent::Kind::started:
-            if (!started_) next_checkpoint_ = Clock::now() + site_.job.request.interval;
+            if (!started_) next_checkpoint_ = timer_.begin(Clock::now());
             started_ = true;
             prepare_engine();
             break;

@@ -6,6 +6,7 @@
 
 #include <tlc/slurm/watch.hpp>
 #include <tlc/supervisor/chain_merge.hpp>
+#include <tlc/supervisor/checkpoint_timer.hpp>
 #include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/incarnation.hpp>
 #include <tlc/supervisor/job_status.hpp>
@@ -108,6 +109,7 @@ class Supervisor {
     std::filesystem::path restored_;                  // directory of this life's checkpoint, if it is of one
     bool memory_lost_ = false;                        // of this life's VM
     std::map<std::filesystem::path, Error> unusable_; // directories of checkpoints found damaged
+    CheckpointTimer timer_{site_.job.request, site_.config.automatic, wanted_.memory_bytes};
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
     bool disk_full_ = false;           // QEMU stopped the VM because it could not write
