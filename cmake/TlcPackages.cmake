@@ -71,7 +71,7 @@ jobs that use them. Built for Slurm ${major}.${minor}; another version needs
 another build."
   DEPENDS "slurm-wlm-basic-plugins (>= ${major}.${minor})" "slurm-wlm-basic-plugins (<< ${major}.${next}~)"
   RECOMMENDS "tlc (= ${PROJECT_VERSION})"
-  CONFFILES /etc/slurm/plugstack.conf.d/tlc.conf)
+  CONFFILES /etc/bash_completion.d/tlc-sbatch /etc/slurm/plugstack.conf.d/tlc.conf)
 
 if(TLC_QEMU_PREFIX)
   file(STRINGS ${TLC_QEMU_PREFIX}/version qemu_version LIMIT_COUNT 1)
