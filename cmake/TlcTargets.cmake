@@ -46,14 +46,14 @@ function(tlc_library)
   target_link_libraries(tlc_${L_NAME} PUBLIC ${L_DEPENDS} ${L_PACKAGES})
 endfunction()
 
-# tlc_program(NAME tlc-run SOURCES ... DEPENDS ...): installed into bin
+# tlc_program(NAME tlc-run SOURCES ... DEPENDS ...): installed into bin, part of the package tlc
 function(tlc_program)
   cmake_parse_arguments(P "" "NAME" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
   add_executable(${P_NAME} ${P_SOURCES})
   target_link_libraries(${P_NAME} PRIVATE ${P_DEPENDS} ${P_PACKAGES})
   target_compile_definitions(${P_NAME} PRIVATE TLC_VERSION="${PROJECT_VERSION}")
   set_target_properties(${P_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
-  install(TARGETS ${P_NAME} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(TARGETS ${P_NAME} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tlc)
 endfunction()
 
 # tlc_unit_test(NAME channel_messages SOURCES ... DEPENDS ...): one gtest binary, label unit

@@ -9,11 +9,15 @@ namespace {
 Status read_argument(std::string_view argument, Arguments& to) {
     const auto equals = argument.find('=');
     const auto key = argument.substr(0, equals);
+    if (argument == "devices=none") {
+        to.open_devices = false;
+        return {};
+    }
     std::string* value = key == "launcher" ? &to.launcher : key == "config" ? &to.config : nullptr;
     if (value == nullptr || equals == std::string_view::npos)
         return fail(ErrorKind::usage,
-                    "plugstack.conf: unknown argument \"{}\" (the administrator may write launcher=PATH and "
-                    "config=PATH)",
+                    "plugstack.conf: unknown argument \"{}\" (the administrator may write launcher=PATH, "
+                    "config=PATH and devices=none)",
                     argument);
     const auto path = argument.substr(equals + 1);
     if (!path.starts_with('/'))

@@ -84,17 +84,16 @@ Status Node::read_request(spank_t spank) {
         TLC_TRY_ASSIGN(resolved,
                        resolve(given_options(), [&](const char* name) { return job_variable(spank, name); }));
         request_ = std::move(resolved.request);
-        if (request_.active())
-            TLC_TRY(check_files(request_, job_variable(spank, "SLURM_SUBMIT_DIR").value_or("/")));
+        files_unchecked_ = true;
     }
     if (!request_.active()) return {};
     return check_nodes(job_number(spank, "SLURM_JOB_NUM_NODES"), job_number(spank, "SLURM_HET_SIZE"));
 }
 
-void Node::prepare(spank_t spank) {
+void Node::prepare(spank_t spank, const Arguments& arguments) {
     if (!is_batch_script(spank)) return;
     status_ = read_request(spank);
-    if (!status_ || !request_.active()) return;
+    if (!status_ || !request_.active() || !arguments.open_devices) return;
     open_device(spank, "/dev/userfaultfd", "TLC_USERFAULTFD_FD");
     open_device(spank, "/dev/kvm", "TLC_KVM_FD");
 }
@@ -107,6 +106,9 @@ Status Node::start(spank_t spank, const Arguments& arguments) {
         spank_unsetenv(spank, name.c_str());
     if (!request_.active()) return {};
     TLC_TRY(arguments.status);
+    // Not before: root would tell the user what lies where he may not look.
+    if (files_unchecked_)
+        TLC_TRY(check_files(request_, job_variable(spank, "SLURM_SUBMIT_DIR").value_or("/")));
     if (::access(arguments.launcher.c_str(), X_OK) != 0)
         return fail("cannot execute {} on this node ({}); ask the administrator to install it, or to correct "
                     "launcher= in plugstack.conf",

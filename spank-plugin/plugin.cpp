@@ -76,7 +76,7 @@ extern "C" int slurm_spank_init_post_opt(spank_t, int, char*[]) {
 
 extern "C" int slurm_spank_task_init_privileged(spank_t spank, int, char*[]) {
     succeeds("task_init_privileged", [&]() -> tlc::Status {
-        node().prepare(spank);
+        node().prepare(spank, arguments());
         return {};
     });
     return ESPANK_SUCCESS;

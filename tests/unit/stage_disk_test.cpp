@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <fstream>
+#include <optional>
 #include <unistd.h>
 
 namespace fs = std::filesystem;
@@ -65,8 +66,10 @@ class StageDisk : public ::testing::Test {
     // What the guest's kernel does to a file it writes.
     void touch_in_image(const std::string& name) { debugfs("sif \"" + name + "\" ctime 20260101120000"); }
 
-    ReadBackSummary bring_back(std::vector<std::string> out = {}, std::vector<std::string> exclude = {}) {
-        auto read = read_back({image(), cwd(), std::move(out), std::move(exclude)});
+    ReadBackSummary bring_back(std::vector<std::string> out = {}, std::vector<std::string> exclude = {},
+                               std::optional<std::vector<std::string>> staged_in = std::nullopt) {
+        auto read =
+            read_back({image(), cwd(), std::move(out), std::move(exclude), std::move(staged_in)});
         EXPECT_TRUE(read) << read.error().message;
         return read.value_or(ReadBackSummary{});
     }
@@ -184,6 +187,24 @@ TEST_F(StageDisk, ALinkInTheListIsFollowedOthersAreNot) {
     with_list.stage_in = {"data"};
     make(with_list);
     EXPECT_THAT(debugfs("cat data"), HasSubstr("far away"));
+}
+
+TEST_F(StageDisk, OnlyANamedLinkIsWrittenThrough) {
+    put("stays", "");
+    make(request());
+    debugfs("mkdir link");
+    debugfs("write /etc/hostname link/new");
+    const auto elsewhere = dir_ / "elsewhere";
+    fs::create_directory(elsewhere);
+    fs::create_symlink(elsewhere, cwd() / "link");
+    const auto summary = bring_back({}, {}, std::vector<std::string>{"linked", "other"});
+    EXPECT_THAT(summary.problems, ElementsAre(HasSubstr("link: is a symbolic link here")));
+    EXPECT_FALSE(fs::exists(elsewhere / "new"));
+    EXPECT_THAT(bring_back({}, {}, std::vector<std::string>{"other", "./link/sub"}).problems, ElementsAre());
+    EXPECT_TRUE(fs::exists(elsewhere / "new"));
+    fs::remove(elsewhere / "new");
+    EXPECT_THAT(bring_back({"link"}, {}, std::vector<std::string>{}).problems, ElementsAre());
+    EXPECT_TRUE(fs::exists(elsewhere / "new"));
 }
 
 TEST_F(StageDisk, ErrorsSayWhatToWrite) {

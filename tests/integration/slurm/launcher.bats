@@ -81,6 +81,15 @@ teardown_file() { cluster_down; }
   nodes_usable
 }
 
+@test "what only root may see is not told" {
+  mkdir -m 700 "$TEST_DIR/hidden" && touch "$TEST_DIR/hidden/there"
+  for name in there missing; do
+    submit --export="ALL,TLC_VM_CHECKPOINT=6m,TLC_VM_IMAGE=$TEST_DIR/hidden/$name" job.sh
+    [ "$state" = "JobState=FAILED ExitCode=1:0" ]
+    in_output "cannot find $TEST_DIR/hidden/$name (Permission denied)"
+  done
+}
+
 @test "the devices are open" {
   [ -e /dev/userfaultfd ] || skip "this kernel has no /dev/userfaultfd"
   submit --vm-checkpoint=10m job.sh

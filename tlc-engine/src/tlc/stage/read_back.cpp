@@ -124,8 +124,23 @@ class Reader {
         if (::mkdir(target.c_str(), permissions(info) | 0700) == 0) return true;
         const int error = errno;
         struct stat there {};
+        if (error == EEXIST && ::lstat(target.c_str(), &there) == 0 && S_ISLNK(there.st_mode) &&
+            !may_follow(path))
+            return fail("is a symbolic link here and a directory in the virtual machine; name it with "
+                        "--vm-stage-in or --vm-stage-out if files are to be written through it");
         if (error == EEXIST && ::stat(target.c_str(), &there) == 0 && S_ISDIR(there.st_mode)) return false;
         return fail_errno(error, "making the directory " + target.string());
+    }
+
+    // Whether the user has named the path or something below it.
+    bool may_follow(const std::string& path) const {
+        if (!request_.staged_in) return true;
+        const auto names = [&](const std::string& item) {
+            const auto clean = clean_relative(item, "");
+            return clean && covered_by(*clean, {path});
+        };
+        return std::ranges::any_of(*request_.staged_in, names) ||
+               std::ranges::any_of(request_.stage_out, names);
     }
 
     // Set-id bits only where they mean the same user here.

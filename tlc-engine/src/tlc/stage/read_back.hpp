@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct ReadBackRequest {
     std::filesystem::path cwd;
     std::vector<std::string> stage_out; // relative to cwd; empty: everything
     std::vector<std::string> exclude;   // relative to cwd: files written live, as the job's own output
+    // Relative to cwd: what was staged in by name. With it, directories are written through a symbolic link of
+    // cwd only where this list or stage_out names the link, since the image may be a stranger's.
+    std::optional<std::vector<std::string>> staged_in = std::nullopt;
 };
 
 struct ReadBackSummary {
