@@ -4,7 +4,7 @@ functions that run them return how many cases they were and what was wrong."""
 
 import cuts
 from journal import Journal, promises_of
-from sequences import CARRY, PUBLISH
+from sequences import CARRY, CHAINS, PUBLISH
 
 SPACE = ("create", "mkdir", "rename", "link", "write", "sync", "truncate")  # what a full disk may refuse
 NAMES = ("create", "mkdir", "rename", "link", "unlink", "rmdir", "sync")
@@ -158,6 +158,6 @@ def damaged(worker, text, kind):
 
 # What makes the cases, and of which sequence.
 TESTS = {prefix + name: (function, sequence)
-         for prefix, sequence in (("", PUBLISH), ("carry_", CARRY))
+         for prefix, sequence in (("", PUBLISH), ("chains_", CHAINS), ("carry_", CARRY))
          for name, function in (("errors", errors), ("kill", kill), ("power_cut", power_cut),
                                 ("harness", harness))}

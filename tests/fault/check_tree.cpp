@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// check_tree: reads lines "ROOT <tab> NODE <tab> SEQUENCE:STEP,... <tab> SEQUENCE:STEP,..." and answers each
-// with "ok <tab> N", N checkpoints were there, or "bad <tab> why". ROOT and NODE (empty: one level) are what
-// a crash has left; the checkpoints named, those taken and those carried, must be whole, and every one that
-// is published, too: with the memory, device state and disk of its step. Then a new run begins there: it
-// sweeps, publishes, carries and prunes, and each time all must be well again on both levels.
+// check_tree [chains]: reads lines "ROOT <tab> NODE <tab> SEQUENCE:STEP,... <tab> SEQUENCE:STEP,..." and
+// answers each with "ok <tab> N", N checkpoints were there, or "bad <tab> why". ROOT and NODE (empty: one
+// level) are what a crash has left; the checkpoints named, those taken and those carried, must be whole, and
+// every one that is published, too: with the memory, device state and disk of its step. Then a new run begins
+// there: it sweeps, publishes, carries and prunes, and each time all must be well again on both levels.
 #include <tlc/base/files.hpp>
 #include <tlc/checkpoint/checkpoint_parts.hpp>
 #include <tlc/disk/packed_disk.hpp>
@@ -67,7 +67,16 @@ Status check_image(const ImageReader& reader, uint64_t step) {
     return {};
 }
 
+bool chains = false; // what the disks are
+
+Status check_chains(const fs::path& disk, uint64_t step) {
+    TLC_TRY_ASSIGN(found, test::read_drives(disk));
+    if (found != test::drives_at(step)) return fail("the chains of images are not those of step {}", step);
+    return {};
+}
+
 Status check_files(const fs::path& disk, uint64_t step) {
+    if (chains) return check_chains(disk, step);
     for (const auto& [name, text] : disk_of(step)) {
         TLC_TRY_ASSIGN(found, read_text(disk / name));
         if (found != text) return fail("{} on the disk is not that of step {}", name, step);
@@ -224,7 +233,7 @@ Status check_new_run(const test::Levels& levels, const Both& found) {
 Result<size_t> check_tree(const fs::path& root, const fs::path& node, const Both& required) {
     known_good.clear();
     TLC_TRY_ASSIGN(found, check_found(root, node, required));
-    TLC_TRY_ASSIGN(levels, test::Levels::create(root, node));
+    TLC_TRY_ASSIGN(levels, test::Levels::create(root, node, chains));
     TLC_TRY(check_new_run(levels, found));
     return found.taken.size() + found.carried.size();
 }
@@ -256,7 +265,8 @@ std::string answer(const std::string& line) {
 
 } // namespace
 
-int main() {
+int main(int argc, char** argv) {
+    chains = argc > 1 && argv[1] == std::string("chains");
     for (std::string line; std::getline(std::cin, line);)
         std::cout << answer(line) << std::endl;
     return 0;

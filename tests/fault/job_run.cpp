@@ -70,11 +70,11 @@ class Undo {
 
 } // namespace
 
-Result<Levels> Levels::create(const fs::path& root, const fs::path& node) {
+Result<Levels> Levels::create(const fs::path& root, const fs::path& node, bool chains) {
     TLC_TRY_ASSIGN(job, JobDirectory::create(root, "cluster", "4711"));
-    if (node.empty()) return Levels{job, job};
+    if (node.empty()) return Levels{job, job, chains};
     TLC_TRY_ASSIGN(store, JobDirectory::create(node, "cluster", "4711"));
-    return Levels{store, job};
+    return Levels{store, job, chains};
 }
 
 Result<JobRun> JobRun::begin(Levels levels, uint64_t first_step, Note note) {
@@ -82,7 +82,13 @@ Result<JobRun> JobRun::begin(Levels levels, uint64_t first_step, Note note) {
     TLC_TRY_ASSIGN(epoch, run.levels_.job.claim_epoch());
     run.epoch_ = epoch;
     run.sweep();
-    warn(write_disk(run.levels_.store.live_directory(epoch), first_step));
+    const auto live = run.levels_.store.live_directory(epoch);
+    if (run.levels_.chains) {
+        run.chain_disk_ = std::make_unique<ChainDisk>();
+        TLC_TRY(run.chain_disk_->create_live(live));
+    } else {
+        warn(write_disk(live, first_step));
+    }
     return run;
 }
 
@@ -142,7 +148,7 @@ Status JobRun::write_image(const fs::path& out, Manifest& manifest) {
                                 partial, info, {{"ram", memory_pages * image_page_size}}, std::move(base),
                                 full ? Compression::never : Compression::always));
     image.emplace(std::move(created));
-    TLC_TRY(write_disk(out / "disk", step_));
+    TLC_TRY(freeze_disk(out));
     undo.snapshot = true;
     TLC_TRY(image->set_device_state(device_state_at(step_)));
     auto& lane = image->lane();
@@ -168,9 +174,23 @@ Status JobRun::write_image(const fs::path& out, Manifest& manifest) {
     return {};
 }
 
+Status JobRun::freeze_disk(const fs::path& out) {
+    return chain_disk_ ? chain_disk_->freeze(out / "disk", step_) : write_disk(out / "disk", step_);
+}
+
 // In place of Disk::settle.
 Status JobRun::settle_disk(const fs::path& out, Manifest& manifest) {
-    Manifest::Disk disk{"plain", "disk", {}, {}, {}};
+    Manifest::Disk disk{chain_disk_ ? "qcow2" : "plain", "disk", {}, {}, {}};
+    if (chain_disk_) {
+        TLC_TRY(chain_disk_->settle(out / "disk"));
+        TLC_TRY_ASSIGN(names, file_names(out / "disk"));
+        for (const auto& name : names) {
+            TLC_TRY_ASSIGN(size, size_of(out / "disk" / name));
+            disk.files[name] = size;
+        }
+        manifest.disk = std::move(disk);
+        return {};
+    }
     for (const auto& [name, text] : disk_at(step_)) {
         TLC_TRY(sync_path(out / "disk" / name));
         disk.files[name] = text.size();
@@ -220,6 +240,7 @@ Status JobRun::take() {
     ++step_;
     if (taken) {
         taken_ = claimed.sequence;
+        if (chain_disk_) warn(chain_disk_->merge());
         return {};
     }
     restart_engine();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // JobRun does with a job directory what a supervisor and its engine do, file by file, without a VM: the steps
 // of Supervisor::begin_life, SaveRun, Supervisor::publish and of carrying in their order. The disk part is a
-// plain directory. Carrying is not in the background.
+// plain directory, or chains of images. Carrying is not in the background.
 #pragma once
 
 #include <tlc/catalog/job_directory.hpp>
@@ -9,18 +9,23 @@
 #include <tlc/image/writer.hpp>
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+
+#include "chain_disk.hpp"
 
 namespace tlc::test {
 
 // Where checkpoints are taken, and where they are carried to: the same with one level.
 struct Levels {
     JobDirectory store;
-    JobDirectory job; // has the epochs
+    JobDirectory job;    // has the epochs
+    bool chains = false; // the disk's images
     bool two() const { return store.path() != job.path(); }
     // node: where the node's own job directories are; empty: one level.
-    static Result<Levels> create(const std::filesystem::path& root, const std::filesystem::path& node);
+    static Result<Levels> create(const std::filesystem::path& root, const std::filesystem::path& node,
+                                 bool chains);
 };
 
 class JobRun {
@@ -56,6 +61,7 @@ class JobRun {
     void give_up_carrying(uint64_t sequence);
     Status save(const std::filesystem::path& out, Manifest& manifest);
     Status write_image(const std::filesystem::path& out, Manifest& manifest);
+    Status freeze_disk(const std::filesystem::path& out);
     Status settle_disk(const std::filesystem::path& out, Manifest& manifest);
     Status sum_disk_part(const std::filesystem::path& out, Manifest& manifest, SummedDisk& summed);
 
@@ -67,6 +73,7 @@ class JobRun {
     std::filesystem::path last_out_;
     std::optional<SummedDisk> summed_disk_;
     std::optional<uint64_t> taken_; // and not yet carried
+    std::unique_ptr<ChainDisk> chain_disk_;
 };
 
 } // namespace tlc::test

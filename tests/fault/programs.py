@@ -13,9 +13,11 @@ NODE = "node"  # of the node's own, with two levels
 
 
 class Programs:
-    def __init__(self, directory, two_levels):
+    def __init__(self, directory, two_levels, chains):
         self.directory = pathlib.Path(directory).resolve()
         self.two_levels = two_levels
+        self.disk = ["chains"] if chains else []
+        os.environ["PATH"] = f"{self.directory / 'stand_in'}:{os.environ['PATH']}"  # qemu-img
 
     def live(self, where, life, journal, **fault):
         """Runs the job below `where`. Returns its exit code and what it said."""
@@ -30,7 +32,7 @@ class Programs:
         job = [self.directory / "publish_sequence", where / ROOT, life]
         if self.two_levels:
             job.append(where / NODE)
-        ended = subprocess.run(job, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        ended = subprocess.run(job + self.disk, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, timeout=120, check=False)
         return ended.returncode, ended.stdout.decode(errors="replace").strip()
 
@@ -39,14 +41,14 @@ class Checker:
     """One check_tree, asked again and again."""
 
     def __init__(self, programs):
-        self.program = programs.directory / "check_tree"
+        self.program = [programs.directory / "check_tree"] + programs.disk
         self.two_levels = programs.two_levels
         self.process = None
 
     def ask(self, where, promises):
         """Returns what is wrong, or None."""
         if self.process is None:
-            self.process = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            self.process = subprocess.Popen(self.program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=subprocess.STDOUT, text=True)
         self.process.stdin.write(f"{where / ROOT}\t{where / NODE if self.two_levels else ''}\t{promises}\n")
         self.process.stdin.flush()

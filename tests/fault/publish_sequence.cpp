@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// publish_sequence ROOT first|resume [NODE]: the life of a job, from the first checkpoint or after a crash,
-// in a job directory below ROOT, which need not exist. With NODE it takes its checkpoints in a directory of
-// the node's below that, and carries them. To be run under faulty_files.so, whose journal gets its notes.
-// Ends with 0 whatever could not be done, as a supervisor would: the checker judges what is left.
+// publish_sequence ROOT first|resume [NODE] [chains]: the life of a job, from the first checkpoint or after a
+// crash, in a job directory below ROOT, which need not exist. With NODE it takes its checkpoints in a
+// directory of the node's below that, and carries them. To be run under faulty_files.so, whose journal gets
+// its notes. Ends with 0 whatever could not be done, as a supervisor would: the checker judges what is left.
 #include <tlc/base/fd.hpp>
 
 #include <cstdlib>
@@ -27,12 +27,13 @@ void note(const std::string& text) {
 struct Place {
     std::filesystem::path root;
     std::filesystem::path node;
+    bool chains;
 };
 
 // A job that cannot begin is requeued.
 Result<JobRun> begin(const Place& place, uint64_t first_step) {
     const auto once = [&]() -> Result<JobRun> {
-        TLC_TRY_ASSIGN(levels, test::Levels::create(place.root, place.node));
+        TLC_TRY_ASSIGN(levels, test::Levels::create(place.root, place.node, place.chains));
         return JobRun::begin(std::move(levels), first_step, note);
     };
     auto run = once();
@@ -105,13 +106,16 @@ Status resumed_life_of_two_levels(const Place& place) {
 } // namespace
 
 int main(int argc, char** argv) {
+    const bool chains = argc > 3 && argv[argc - 1] == std::string("chains");
+    argc -= chains;
     const std::string life = argc == 3 || argc == 4 ? argv[2] : "";
     if (life != "first" && life != "resume") {
-        fmt::print(stderr, "usage: publish_sequence ROOT first|resume [NODE]\n");
+        fmt::print(stderr, "usage: publish_sequence ROOT first|resume [NODE] [chains]\n");
         return 2;
     }
     const bool two = argc == 4;
-    const Place place{argv[1], two ? argv[3] : ""};
+    const Place place{argv[1], two ? argv[3] : "", chains};
+    ::unsetenv("LD_PRELOAD"); // what it starts is not counted
     const auto lived = life == "first" ? (two ? first_life_of_two_levels(place) : first_life(place))
                                        : (two ? resumed_life_of_two_levels(place) : resumed_life(place));
     if (!lived) fmt::print(stderr, "the job cannot run: {}\n", lived.error().message);

@@ -20,7 +20,7 @@ import cases
 from programs import Checker, Place, Programs
 
 SHOWN = 10
-SHARES = {"carry_errors": 8, "carry_power_cut": 8}  # one case of so many
+SHARES = {"chains_errors": 4, "chains_power_cut": 4, "carry_errors": 8, "carry_power_cut": 8}  # one case of so many
 worker = None
 
 
@@ -29,7 +29,7 @@ class Worker:
 
     def __init__(self, directory, test):
         self.sequence = cases.TESTS[test][1]
-        programs = Programs(directory, self.sequence.two_levels)
+        programs = Programs(directory, self.sequence.two_levels, self.sequence.chains)
         self.programs = programs
         self.place = Place()
         self.checker = Checker(programs)

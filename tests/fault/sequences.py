@@ -12,6 +12,7 @@ class Sequence:
     randoms: int  # random trees after each call
     fsyncs: dict  # by the path below the directory; the loss of any must be seen
     damage: dict  # what is done, and to the last file of that pattern
+    chains: bool = False  # the disk is chains of images
 
 
 def flip(path):
@@ -63,6 +64,15 @@ PUBLISH = Sequence(
     randoms=6,
     fsyncs=FSYNCS,
     damage=damage_of("new/root") | damage_of_frozen("new/root"),
+)
+
+# A chain of three overlays is merged after its checkpoint.
+CHAINS = dataclasses.replace(
+    PUBLISH,
+    damage={"a frozen image": ("new/root/cluster-4711/0*/disk/root-*.qcow2", flip),
+            "the end of a frozen image": ("new/root/cluster-4711/0*/disk/root-*.qcow2", shorten),
+            "an image below": ("new/root/cluster-4711/0*/disk/work.img", lambda path: path.unlink())},
+    chains=True,
 )
 
 CARRY = Sequence(

@@ -86,9 +86,11 @@ Result<DiskImage> parse_image_name(const std::string& file) {
 Result<std::vector<std::string>> file_names(const fs::path& directory) {
     std::vector<std::string> names;
     std::error_code error;
-    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error))
-        if (at->symlink_status(error).type() == fs::file_type::regular)
-            names.push_back(at->path().filename().string());
+    for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+        const auto type = at->symlink_status(error).type();
+        if (type == fs::file_type::none) break; // an error, which increment() would forget
+        if (type == fs::file_type::regular) names.push_back(at->path().filename().string());
+    }
     if (error) return fail_errno(error.value(), fmt::format("cannot list {}", directory.string()));
     std::sort(names.begin(), names.end());
     return names;
