@@ -67,8 +67,8 @@ void CheckpointTimer::resume(const nlohmann::json& job, Clock::time_point now) {
     const auto memory = job.is_object() && known != job.end() ? *known : nlohmann::json();
     ran_before_ = ran(now);
     life_began_.reset();
-    if (const Seconds known(number_in(memory, "ran_s")); known > ran_before_) {
-        ran_before_ = known;
+    if (const Seconds earlier(number_in(memory, "ran_s")); earlier > ran_before_) {
+        ran_before_ = earlier;
         accounted_ = static_cast<uint64_t>(number_in(memory, "interruptions"));
     }
     const auto full = average_in(memory, "full");
