@@ -51,6 +51,21 @@ TEST(Timer, AnIntervalCountsFromTheBeginOfACheckpoint) {
     EXPECT_NEAR(take(timer, 3, now).count(), 734, 20);
 }
 
+TEST(Timer, MeasuresTheCostByTheProcessorTime) {
+    CheckpointTimer timer(request_for(0s), {}, gibi);
+    Clock::time_point now{1000s};
+    Seconds used{0};
+    timer.begin_life(1, now, [&] { return used; });
+    for (int n = 0; n < 10; ++n) {
+        now += 600s, used += 600s;
+        timer.begin(now);
+        now += 10s, used += 8s;
+        timer.learn(n == 0, 5ms, 10s, now);
+    }
+    EXPECT_NEAR(timer.memory(now)["further"]["cost_s"], 2, 0.01);
+    EXPECT_EQ(timer.memory(now)["further"]["count"], 9);
+}
+
 TEST(Timer, InterruptionsMakeItShorter) {
     Clock::time_point now{1000s};
     CheckpointTimer calm(request_for(0s), {}, gibi);

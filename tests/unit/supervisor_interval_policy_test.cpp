@@ -99,6 +99,10 @@ TEST(Cost, IsBetweenThePauseAndTheLatency) {
     // The VM stands still until all is done.
     EXPECT_EQ(tlc::observed_cost(Seconds(4), Seconds(4)).cost, Seconds(4));
     EXPECT_EQ(tlc::observed_cost(Seconds(4), Seconds(0)).latency, Seconds(4));
+    // What was measured counts, within reason.
+    EXPECT_EQ(tlc::observed_cost(Seconds(0.01), Seconds(4), Seconds(3)).cost, Seconds(3));
+    EXPECT_EQ(tlc::observed_cost(Seconds(0.01), Seconds(4), Seconds(0)).cost, Seconds(0.01));
+    EXPECT_EQ(tlc::observed_cost(Seconds(0.01), Seconds(4), Seconds(5)).cost, Seconds(4));
 }
 
 TEST(Policy, ComesEarlyUntilItKnowsTheCost) {

@@ -67,8 +67,8 @@ void CheckpointTimer::resume(const nlohmann::json& job, Clock::time_point now) {
     const auto memory = job.is_object() && known != job.end() ? *known : nlohmann::json();
     ran_before_ = ran(now);
     life_began_.reset();
-    if (const Seconds earlier(number_in(memory, "ran_s")); earlier > ran_before_) {
-        ran_before_ = earlier;
+    if (const Seconds told(number_in(memory, "ran_s")); told > ran_before_) {
+        ran_before_ = told;
         accounted_ = static_cast<uint64_t>(number_in(memory, "interruptions"));
     }
     const auto full = average_in(memory, "full");
@@ -77,7 +77,17 @@ void CheckpointTimer::resume(const nlohmann::json& job, Clock::time_point now) {
         policy_.resume(full, further);
 }
 
-CheckpointTimer::Clock::time_point CheckpointTimer::begin_life(uint64_t epoch, Clock::time_point now) {
+std::optional<CostMeter::Sample> CheckpointTimer::sample(Clock::time_point now) const {
+    const auto used = used_ && !fixed_ ? used_() : std::nullopt;
+    if (!used) return std::nullopt;
+    return CostMeter::Sample{now.time_since_epoch(), *used};
+}
+
+CheckpointTimer::Clock::time_point CheckpointTimer::begin_life(uint64_t epoch, Clock::time_point now,
+                                                               ProcessorTime used) {
+    used_ = std::move(used);
+    meter_ = {};
+    if (const auto seen = sample(now)) meter_.rest(*seen);
     ran_before_ = ran(now);
     life_began_ = now;
     interruptions_ = epoch > 0 ? epoch - 1 : 0;
@@ -91,12 +101,15 @@ CheckpointTimer::Clock::time_point CheckpointTimer::begin_life(uint64_t epoch, C
 
 CheckpointTimer::Clock::time_point CheckpointTimer::begin(Clock::time_point now) {
     began_ = now;
+    if (const auto seen = sample(now)) meter_.begin(*seen);
     return due(now);
 }
 
 CheckpointTimer::Clock::time_point CheckpointTimer::learn(bool full, Seconds pause, Seconds latency,
                                                           Clock::time_point now) {
-    policy_.learn(full, observed_cost(pause, latency));
+    std::optional<Seconds> lost;
+    if (const auto seen = sample(now)) lost = meter_.end(*seen);
+    policy_.learn(full, observed_cost(pause, latency, lost));
     return due(now);
 }
 

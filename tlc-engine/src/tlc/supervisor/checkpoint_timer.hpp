@@ -7,11 +7,13 @@
 
 #include <tlc/config/config.hpp>
 #include <tlc/request/request.hpp>
+#include <tlc/supervisor/cost_meter.hpp>
 #include <tlc/supervisor/interval_policy.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <functional>
 #include <optional>
 
 namespace tlc {
@@ -19,6 +21,7 @@ namespace tlc {
 class CheckpointTimer {
   public:
     using Clock = std::chrono::steady_clock;
+    using ProcessorTime = std::function<std::optional<Seconds>()>;
     static constexpr const char* key = "auto"; // of memory() in a manifest's "job"
 
     // `memory_bytes`: the VM's.
@@ -27,8 +30,9 @@ class CheckpointTimer {
     // The job continues from a checkpoint; `job` is its manifest's. What it has learnt is taken over unless
     // more is known already.
     void resume(const nlohmann::json& job, Clock::time_point now);
-    // Then: a life of the VM begins, the `epoch`-th of the job. When its first checkpoint is due.
-    Clock::time_point begin_life(uint64_t epoch, Clock::time_point now);
+    // Then: a life of the VM begins, the `epoch`-th of the job. `used`: processor time of the VM's process so
+    // far, asked for until the next life; may be empty. When its first checkpoint is due.
+    Clock::time_point begin_life(uint64_t epoch, Clock::time_point now, ProcessorTime used = {});
     // The script starts, or a checkpoint is begun. When the next one is due.
     Clock::time_point begin(Clock::time_point now);
     // The checkpoint begun last has taken so long. `full`: it needs no older image. When the next one is due,
@@ -47,6 +51,7 @@ class CheckpointTimer {
 
   private:
     Seconds ran(Clock::time_point now) const;
+    std::optional<CostMeter::Sample> sample(Clock::time_point now) const;
     Clock::time_point due(Clock::time_point now);
 
     const std::optional<std::chrono::seconds> fixed_;
@@ -59,6 +64,8 @@ class CheckpointTimer {
     uint64_t accounted_ = 0;  // interruptions before which all time is in ran_before_
     Clock::time_point began_; // the interval
     Seconds carrying_{0};
+    ProcessorTime used_;
+    CostMeter meter_;
 };
 
 } // namespace tlc

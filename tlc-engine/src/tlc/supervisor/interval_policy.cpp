@@ -58,8 +58,10 @@ std::string describe(const IntervalChoice& c) {
                        text(c.checkpoint.latency), c.measured);
 }
 
-CheckpointCost observed_cost(Seconds pause, Seconds latency) {
-    return {pause + lost_of_latency * std::max(latency - pause, Seconds(0)), std::max(latency, pause)};
+CheckpointCost observed_cost(Seconds pause, Seconds latency, std::optional<Seconds> lost) {
+    latency = std::max(latency, pause);
+    const Seconds guess = pause + lost_of_latency * (latency - pause);
+    return {lost ? std::clamp(*lost, pause, latency) : guess, latency};
 }
 
 void CostAverage::learn(const CheckpointCost& measured) {

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace tlc {
@@ -35,12 +36,11 @@ struct CheckpointCost {
     Seconds latency{0};
 };
 
-// What a live checkpoint has cost, as far as can be seen from outside. Beside the pause the job loses what
-// its writes wait for and the processors it shares with the engine, which nothing tells. docs/performance.md
-// has 0.2 to 1 of the latency for 1 GiB; with more memory it is less, as the sweep grows and the faults do
-// not.
+// What a live checkpoint has cost, as far as can be seen from outside: what CostMeter says, between the pause
+// and the latency. Where it says nothing, the pause and a share of the rest: docs/performance.md has 0.2 to
+// 1 for 1 GiB; with more memory it should be less, as the sweep grows and the faults do not.
 inline constexpr double lost_of_latency = 0.25;
-CheckpointCost observed_cost(Seconds pause, Seconds latency);
+CheckpointCost observed_cost(Seconds pause, Seconds latency, std::optional<Seconds> lost = std::nullopt);
 
 // Over all starts of the job.
 struct RunHistory {

@@ -167,7 +167,8 @@ Status Supervisor::begin_life() {
     if (slurm_) slurm_->guard(life_->vm().pid());
     last_heartbeat_ = last_running_ = Clock::now();
     started_ = restored;
-    next_checkpoint_ = timer_.begin_life(epoch, Clock::now());
+    next_checkpoint_ =
+        timer_.begin_life(epoch, Clock::now(), [pid = life_->vm().pid()] { return processor_time(pid); });
     if (restored) prepare_engine();
     TLC_TRY(life_->reconcile_output(restored));
     for (const auto& text : notices_.take())
