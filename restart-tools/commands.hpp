@@ -30,6 +30,9 @@ Status list_jobs(const std::vector<JobDirectory>& jobs, bool json);
 Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, const std::string& config_file,
                 bool json);
 
+// How the job is doing: what its supervisor says, or said last. With `watch` again and again until it ends.
+Status show_status(const JobDirectory& job, bool watch, bool json);
+
 struct VerifyOptions {
     std::optional<uint64_t> sequence;
     bool all = false; // every checkpoint instead of each job's newest

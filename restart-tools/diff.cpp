@@ -96,7 +96,8 @@ void print_for_people(const Difference& d) {
     }
     const auto size = [](std::optional<uint64_t> bytes) { return bytes ? size_text(*bytes) : "none"; };
     fmt::print("\n{:<28} {:>12} {:>12}\n", "", fmt::format("IN {}", a), fmt::format("IN {}", b));
-    fmt::print("{:<28} {:>12} {:>12}  {}\n", "device state", size_text(d.a.parts.image().device_state().size()),
+    fmt::print("{:<28} {:>12} {:>12}  {}\n", "device state",
+               size_text(d.a.parts.image().device_state().size()),
                size_text(d.b.parts.image().device_state().size()), d.same_devices ? "equal" : "different");
     for (const auto& name : disk_files(d.a.manifest, d.b.manifest))
         fmt::print("{:<28} {:>12} {:>12}\n", "disk " + name, size(disk_file_size(d.a.manifest, name)),

@@ -14,6 +14,7 @@ struct Options {
     std::string job;
     std::optional<uint64_t> sequence;
     bool json = false;
+    bool watch = false;
     VerifyOptions verify;
     PruneOptions prune;
     RestartOptions restart;
@@ -59,6 +60,11 @@ Status prune(Options& options) {
 Status show(const Options& options) {
     TLC_TRY_ASSIGN(job, job_of(options));
     return show_job(job, options.sequence, options.config, options.json);
+}
+
+Status status(const Options& options) {
+    TLC_TRY_ASSIGN(job, job_of(options));
+    return show_status(job, options.watch, options.json);
 }
 
 Status restart(Options& options) {
@@ -107,6 +113,12 @@ int run(int argc, char** argv) {
     show_command->add_option("job", options.job, "job id, cluster-id or directory")->required();
     show_command->add_option("--sequence", options.sequence, "number of the checkpoint")->type_name("N");
     show_command->add_flag("--json", options.json, "one object");
+
+    auto* status_command = app.add_subcommand(
+        "status", "how a running job is doing: its last and next checkpoint, and what would be lost now");
+    status_command->add_option("job", options.job, "job id, cluster-id or directory")->required();
+    status_command->add_flag("--watch", options.watch, "again every two seconds until the job ends");
+    status_command->add_flag("--json", options.json, "one object; with --watch one a line");
 
     auto* verify_command = app.add_subcommand(
         "verify", "read everything a checkpoint is made of and name what is broken: of each job the newest");
@@ -172,6 +184,7 @@ int run(int argc, char** argv) {
     }
     const auto done = list_command->parsed()     ? list(options)
                       : show_command->parsed()   ? show(options)
+                      : status_command->parsed() ? status(options)
                       : verify_command->parsed() ? verify(options)
                       : prune_command->parsed()  ? prune(options)
                       : export_command->parsed() ? export_one(options)

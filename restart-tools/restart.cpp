@@ -41,7 +41,7 @@ std::string sibling(const std::string& name) {
 std::vector<std::string> sbatch_command(const JobFile& file, const RestartOptions& options) {
     constexpr uint64_t mib = uint64_t{1} << 20;
     std::vector<std::string> argv{"sbatch",
-                                  fmt::format("--vm-checkpoint={}s", file.request.interval.count()),
+                                  "--vm-checkpoint=" + interval_text(file.request),
                                   "--vm-checkpoint-dir=" + file.request.checkpoint_dir,
                                   "--vm-image=" + file.request.image,
                                   "--chdir=" + file.directory.string(),

@@ -41,7 +41,7 @@ void register_options(spank_t spank) {
         spank_option slurm_option{const_cast<char*>(option.name),
                                   const_cast<char*>(option.argument),
                                   const_cast<char*>(option.help),
-                                  1,
+                                  option.argument_optional ? 2 : 1,
                                   index++,
                                   option_given};
         if (spank_option_register(spank, &slurm_option) != ESPANK_SUCCESS)

@@ -42,6 +42,9 @@ TEST_F(Config, EmptyFileIsTheDefault) {
     EXPECT_EQ(config->vm.machine, "pc-q35-10.0");
     EXPECT_EQ(config->job.keep, 2u);
     EXPECT_EQ(config->paths.qemu, tlc::default_config().paths.qemu);
+    EXPECT_EQ(config->automatic.node_mtbf, std::chrono::hours(720));
+    EXPECT_EQ(config->automatic.max_interval.count(), 0);
+    EXPECT_EQ(tlc::describe(*load(tlc::describe(*config))), tlc::describe(*config));
 }
 
 TEST_F(Config, EveryKey) {
@@ -55,6 +58,7 @@ engine = "/e"
 guest_image = "/g"
 checkpoint_dir = "/c"
 local_dir = "/l"
+metrics_dir = "/m"
 [vm]
 accel = "tcg"
 cpu = "max"
@@ -70,6 +74,11 @@ carry_rate = "9M"
 stall_limit = 30
 stage_limit = 2097152
 work_disk = "1G"
+[auto]
+node_mtbf = "100d"
+max_overhead = 0.025
+min_interval = "90s"
+max_interval = "6h"
 [log]
 level = "warning"
 )");
@@ -85,9 +94,14 @@ level = "warning"
     EXPECT_EQ(config->job.compress, "never");
     EXPECT_EQ(config->job.restore_rate_bytes, uint64_t{3} << 20);
     EXPECT_EQ(config->paths.local_dir, "/l");
+    EXPECT_EQ(config->paths.metrics_dir, "/m");
     EXPECT_EQ(config->job.carry_rate_bytes, uint64_t{9} << 20);
     EXPECT_EQ(config->job.stall_seconds, 30U);
     EXPECT_EQ(config->job.stage_limit_bytes, uint64_t{2} << 20);
+    EXPECT_EQ(config->automatic.node_mtbf, std::chrono::hours(2400));
+    EXPECT_EQ(config->automatic.max_overhead, 0.025);
+    EXPECT_EQ(config->automatic.min_interval, std::chrono::seconds(90));
+    EXPECT_EQ(config->automatic.max_interval, std::chrono::hours(6));
     EXPECT_EQ(config->log_level, tlc::log::Level::warning);
     const auto text = tlc::describe(*config);
     const auto again = load(text);
@@ -112,6 +126,13 @@ TEST_F(Config, ErrorsNameFileLineAndKey) {
         {"[paths]\nqemu = \"bin/qemu\"\n", "paths.qemu: \"bin/qemu\" is not an absolute path"},
         {"[paths]\nfirmware = \"/x\"\n", "paths.firmware: must be a list"},
         {"[paths]\nfirmware = [1]\n", "paths.firmware: must hold texts"},
+        {"[auto]\nnode_mtbf = 30\n", "tlc.toml:2: auto.node_mtbf: must be a time in quotes"},
+        {"[auto]\nnode_mtbf = \"long\"\n", "auto.node_mtbf: invalid time \"long\" (write for example"},
+        {"[auto]\nnode_mtbf = \"5s\"\n", "auto.node_mtbf: \"5s\" is too short; write \"60s\" or more"},
+        {"[auto]\nmax_overhead = 0\n", "auto.max_overhead: must be a number from 0.0001 to 1"},
+        {"[auto]\nmax_overhead = 2\n", "auto.max_overhead: must be a number"},
+        {"[auto]\nmax_overhead = nan\n", "auto.max_overhead: must be a number"},
+        {"[auto]\nmax_overhead = \"2%\"\n", "write for example 0.02 for 2 %"},
         {"[log]\nlevel = \"loud\"\n", "log.level: must be one of"},
         {"[vm\n", "tlc.toml:1: "},
         {"[", "tlc.toml:1: "},

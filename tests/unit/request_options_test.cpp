@@ -47,6 +47,7 @@ TEST(Options, AllGiven) {
                                       {"vm-image", "/i.ext4"},
                                       {"vm-checkpoint-dir", "ckpt"},
                                       {"vm-checkpoint-keep", "3"},
+                                      {"vm-checkpoint-continue", ""},
                                       {"vm-checkpoint-buffer", "128M"},
                                       {"vm-memory", "1G"},
                                       {"vm-stage-in", "a,b/c"},
@@ -58,6 +59,7 @@ TEST(Options, AllGiven) {
     EXPECT_EQ(request.image, "/i.ext4");
     EXPECT_EQ(request.checkpoint_dir, "ckpt");
     EXPECT_EQ(request.keep, 3u);
+    EXPECT_TRUE(request.continues);
     EXPECT_EQ(request.buffer_bytes, uint64_t{128} << 20);
     EXPECT_EQ(request.memory_bytes, uint64_t{1} << 30);
     EXPECT_THAT(request.stage_in, ElementsAre("a", "b/c"));
@@ -85,6 +87,32 @@ TEST(Options, TwinWorksAndOptionBeatsIt) {
     EXPECT_EQ(both->request.memory_bytes, uint64_t{2} << 30);
 }
 
+TEST(Options, AutoIsActiveAndHasNoInterval) {
+    const auto result = tlc::resolve({{"vm-checkpoint", "auto"}}, no_environment);
+    ASSERT_TRUE(result) << result.error().message;
+    EXPECT_TRUE(result->request.automatic);
+    EXPECT_TRUE(result->request.active());
+    EXPECT_EQ(result->request.interval, 0s);
+    const auto twin = tlc::resolve({}, environment({{"TLC_VM_CHECKPOINT", "auto"}}));
+    ASSERT_TRUE(twin);
+    EXPECT_TRUE(twin->request.automatic);
+}
+
+TEST(Options, TheLastOfTimeAutoAndOffCounts) {
+    tlc::JobRequest request;
+    const auto& option = tlc::option_table().front();
+    ASSERT_TRUE(tlc::parse_option(option, "x", "auto", request));
+    EXPECT_EQ(tlc::interval_text(request), "auto");
+    ASSERT_TRUE(tlc::parse_option(option, "x", "10m", request));
+    EXPECT_FALSE(request.automatic);
+    EXPECT_EQ(tlc::interval_text(request), "600s");
+    ASSERT_TRUE(tlc::parse_option(option, "x", "auto", request));
+    EXPECT_EQ(request.interval, 0s);
+    ASSERT_TRUE(tlc::parse_option(option, "x", "off", request));
+    EXPECT_FALSE(request.active());
+    EXPECT_EQ(tlc::interval_text(request), "off");
+}
+
 TEST(Options, TwinsOfAProfileDoNotTouchOrdinaryJobs) {
     const auto result = tlc::resolve({}, environment({{"TLC_VM_MEMORY", "banana"}}));
     ASSERT_TRUE(result);
@@ -108,7 +136,7 @@ TEST(Options, OthersWithoutCheckpointAreNamed) {
 TEST(Options, ErrorsNameTheSourceAndSayWhatToWrite) {
     EXPECT_THAT(error_of({{"vm-checkpoint", "banana"}}),
                 StartsWith("--vm-checkpoint: invalid time \"banana\" (write for example"));
-    EXPECT_THAT(error_of({{"vm-checkpoint", "auto"}}), HasSubstr("10m"));
+    EXPECT_THAT(error_of({{"vm-checkpoint", "automatic"}}), AllOf(HasSubstr("10m"), HasSubstr("auto")));
     EXPECT_THAT(error_of({{"vm-checkpoint", "4s"}}), HasSubstr("write 5s or more"));
     EXPECT_THAT(error_of({}, environment({{"TLC_VM_CHECKPOINT", "x"}})), StartsWith("TLC_VM_CHECKPOINT: "));
     const std::pair<const char*, const char*> bad[] = {
@@ -117,6 +145,7 @@ TEST(Options, ErrorsNameTheSourceAndSayWhatToWrite) {
         {"vm-checkpoint-keep", "1"},
         {"vm-checkpoint-keep", "x"},
         {"vm-checkpoint-keep", "9999"},
+        {"vm-checkpoint-continue", "maybe"},
         {"vm-checkpoint-buffer", "1M"},
         {"vm-memory", "x"},
         {"vm-memory", "1M"},

@@ -42,7 +42,10 @@ int run_under_slurm(int argc, char** argv) {
     if (!job) return tell(job.error());
     const auto config = load_config(variable("TLC_CONFIG").value_or(""));
     if (!config) return tell(config.error());
-    return finish(run_job(std::move(*job), *config));
+    const auto end = run_job(std::move(*job), *config);
+    // The job's output is another copy's now.
+    if (!end && end.error().kind == ErrorKind::busy) return end.error().exit_code();
+    return finish(end);
 }
 
 // What tlc-run is given by hand.
@@ -108,10 +111,11 @@ int run_by_hand(int argc, char** argv) {
         std::string spelling = "--" + name;
         // By hand nobody needs the "vm-" that keeps the options apart from sbatch's own.
         if (name.starts_with("vm-")) spelling += ",--" + name.substr(3);
-        app.add_option_function<std::string>(
-               spelling, [&line, name](const std::string& text) { line.options[name] = text; },
-               fmt::format("{} [{}]", option.help, option.environment))
-            ->type_name(option.argument);
+        auto* added = app.add_option_function<std::string>(
+                             spelling, [&line, name](const std::string& text) { line.options[name] = text; },
+                             fmt::format("{} [{}]", option.help, option.environment))
+                          ->type_name(option.argument);
+        if (option.argument_optional) added->expected(0, 1)->default_str("yes");
     }
     app.add_option("--config", line.config, "site configuration [TLC_CONFIG]")->type_name("FILE");
     app.add_option("--job-memory", line.memory, "memory of the VM, its buffer and QEMU together")

@@ -4,43 +4,7 @@
 # Jobs of an ordinary user in a real cluster of three nodes, with the plugin, VMs and checkpoints.
 bats_require_minimum_version 1.5.0
 load helper
-
-support=$BATS_TEST_DIRNAME/../../support
-
-setup_file() {
-  storage_up
-  ! nm -D "$TLC_BUILD/lib/spank_tlc.so" | grep -qE '__(asan|tsan)_init' ||
-    skip "a plugin built with a sanitizer cannot be loaded into Slurm's programs"
-  "$support/cluster" user tlcuser
-  chown tlcuser "$TEST_DIR/job"
-  # slurmctld syncs its state often; on a busy disk that alone makes nodes look dead.
-  CLUSTER_DIR=$(mktemp -d /dev/shm/tlc-e2e-XXXXXX)
-  chmod 755 "$CLUSTER_DIR"
-  export CLUSTER_DIR
-  echo "optional $TLC_BUILD/lib/spank_tlc.so launcher=$bin/tlc-run config=$TLC_CONFIG" >"$TEST_DIR/plugstack"
-  "$support/cluster" start --dir "$CLUSTER_DIR/cluster" --nodes 3 --plugstack "$TEST_DIR/plugstack" >"$TEST_DIR/cluster.log" 2>&1 ||
-    { cat "$TEST_DIR/cluster.log"; return 1; }
-  eval "$("$support/cluster" env --dir "$CLUSTER_DIR/cluster")"
-  export SLURM_CONF
-  counting_job "$TEST_DIR/job/job.sh"
-}
-
-teardown_file() {
-  if [ -n "${CLUSTER_DIR:-}" ]; then
-    "$support/cluster" stop --dir "$CLUSTER_DIR/cluster"
-    rm -rf "$CLUSTER_DIR"
-  fi
-  storage_down
-}
-
-as_user() { (cd "$TEST_DIR/job" && runuser -u tlcuser -- env HOME="$TEST_DIR/job" "$@"); }
-submit() { as_user sbatch --parsable --mem=900M --output=job-%j.out "$@" | cut -d';' -f1; }
-field() { scontrol -o show job "$1" | grep -oE "(^| )$2=[^ ]*" | head -n 1 | cut -d= -f2; }
-ended() { [[ $(field "$1" JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY)$ ]]; }
-log_of() { echo "$TEST_DIR"/checkpoints/*-"$1"/tlc.log; }
-job_has_taken() { [ "$(checkpoints_in "$(log_of "$1")")" -ge "$2" ]; }
-has_booted() { grep -qs 'info booted' "$(log_of "$1")"; }
-show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
+load cluster_helper
 
 @test "the script's exit code becomes the job's: 0, 7 and a signal" {
   local zero seven signal
@@ -56,8 +20,16 @@ show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
 
 @test "a node dies: the job goes on elsewhere with its nonce and counter, its output whole" {
   local job node
-  job=$(submit --vm-checkpoint=6s job.sh 90 0.5 7)
+  job=$(submit --vm-checkpoint=6s --comment="of mine" job.sh 90 0.5 7)
   until_true 120 job_has_taken "$job" 2 || { show "$job"; return 1; }
+  # What the user sees of it.
+  until_true 30 eval 'scontrol -o show job "$job" | grep -q "Comment=of mine \[tlc: checkpoint "' || { scontrol show job "$job"; return 1; }
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status "$job"
+  echo "$output"
+  [[ $output == *"state            running on $(field "$job" NodeList) for "* ]]
+  [[ $output == *"last checkpoint  "[2-9]*"next checkpoint  "* ]]
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status --json "$job"
+  [ "$(jq '.checkpoints >= 2 and .last.sequence >= 2 and .at_risk < 30 and (.ended | not)' <<<"$output")" = true ]
   sleep 2
   node=$(field "$job" NodeList)
   "$support/cluster" power-off "$node" --dir "$CLUSTER_DIR/cluster"

@@ -64,9 +64,10 @@ long_options() { "$@" --help | sed -nE 's/^  (-[^ {]*).*/\1/p' | tr , '\n' | gre
 
 @test "tlc-restart: commands and options are those of the program" {
   file=$root/restart-tools/completion/tlc-restart
-  offers 'diff export list prune run show verify' tlc-restart ''
+  offers 'diff export list prune run show status verify' tlc-restart ''
   offers 'show' tlc-restart sh
-  for command in list show verify prune run export diff; do
+  offers 'status' tlc-restart st
+  for command in list show status verify prune run export diff; do
     for option in $(long_options tlc-restart "$command"); do
       [[ " $(offered tlc-restart "$command" --) " == *" $option "* ]] || { echo "$command $option"; return 1; }
     done

@@ -11,8 +11,8 @@ teardown_file() { cluster_down; }
   refused '--vm-checkpoint: an interval of 1 s is too short; write 5s or more' --vm-checkpoint=1s job.sh
 }
 
-@test "auto names what to write" {
-  refused 'for example 10m' --vm-checkpoint=auto job.sh
+@test "a word that is none" {
+  refused 'auto chooses by itself' --vm-checkpoint=automatic job.sh
 }
 
 @test "a wrong value in an #SBATCH line" {

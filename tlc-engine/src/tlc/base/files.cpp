@@ -28,19 +28,34 @@ Result<std::string> read_text(const std::filesystem::path& path, size_t limit) {
     }
 }
 
-Status publish_text(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+namespace {
+
+// Writes a temporary file beside `path` and renames it to that.
+Status write_beside(const std::filesystem::path& path, std::string_view text, mode_t mode, bool durable) {
     std::string temporary = path.string() + ".XXXXXX";
     Fd fd(::mkostemp(temporary.data(), O_CLOEXEC));
     if (!fd) return fail_errno(errno, fmt::format("cannot create a temporary file beside {}", path.string()));
     auto written = [&]() -> Status {
         if (::fchmod(fd.get(), mode) != 0) return fail_errno(errno, "fchmod");
         TLC_TRY(write_all(fd.get(), std::as_bytes(std::span(text))));
-        if (::fsync(fd.get()) != 0) return fail_errno(errno, "fsync");
-        return publish_rename(temporary, path);
+        if (durable && ::fsync(fd.get()) != 0) return fail_errno(errno, "fsync");
+        if (durable) return publish_rename(temporary, path);
+        if (::rename(temporary.c_str(), path.c_str()) != 0) return fail_errno(errno, "rename");
+        return {};
     }();
     if (written) return {};
     ::unlink(temporary.c_str());
     return in_context(written.error(), fmt::format("cannot write {}", path.string()));
+}
+
+} // namespace
+
+Status publish_text(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+    return write_beside(path, text, mode, true);
+}
+
+Status replace_text(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+    return write_beside(path, text, mode, false);
 }
 
 Status publish_rename(const std::filesystem::path& from, const std::filesystem::path& to) {

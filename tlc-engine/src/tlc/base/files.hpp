@@ -19,6 +19,9 @@ Result<std::string> read_text(const std::filesystem::path& path, size_t limit = 
 // On failure the old file, if any, is untouched and the temporary one is removed.
 Status publish_text(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
 
+// The same, but not durable: after a crash the old text, the new one or nothing may be there.
+Status replace_text(const std::filesystem::path& path, std::string_view text, mode_t mode = 0600);
+
 // rename(2) of a finished file to its published name, then fsync of the directory.
 Status publish_rename(const std::filesystem::path& from, const std::filesystem::path& to);
 

@@ -161,7 +161,8 @@ Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& op
     return Child(pid);
 }
 
-Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::chrono::seconds limit) {
+Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::chrono::seconds limit,
+                   std::optional<std::vector<std::string>> environment) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
     Fd reader(ends[0]);
@@ -169,6 +170,7 @@ Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::
     SpawnOptions options;
     options.stdout_fd = writer.get();
     if (with_stderr) options.stderr_fd = writer.get();
+    options.environment = std::move(environment);
     TLC_TRY_ASSIGN(child, spawn(argv, options));
     writer.reset();
 

@@ -67,7 +67,9 @@ struct Output {
 };
 
 // Runs a program to its end and returns what it printed; beyond `limit` it is killed and that is an error.
+// `environment` ("NAME=value") takes the place of our own.
 Result<Output> run(const std::vector<std::string>& argv, bool with_stderr = true,
-                   std::chrono::seconds limit = std::chrono::seconds(60));
+                   std::chrono::seconds limit = std::chrono::seconds(60),
+                   std::optional<std::vector<std::string>> environment = std::nullopt);
 
 } // namespace tlc

@@ -157,4 +157,12 @@ std::string utc_text(std::chrono::system_clock::time_point when) {
     return text;
 }
 
+std::optional<std::chrono::system_clock::time_point> parse_utc(std::string_view text) {
+    std::tm parts{};
+    const std::string copy(text);
+    const char* end = ::strptime(copy.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+    if (end == nullptr || *end != '\0') return std::nullopt;
+    return std::chrono::system_clock::from_time_t(::timegm(&parts));
+}
+
 } // namespace tlc

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,5 +23,7 @@ Result<std::chrono::seconds> parse_duration(std::string_view text);
 std::string duration_text(std::chrono::milliseconds duration); // "7.2 ms", "12.3 s", "1:02:03"
 
 std::string utc_text(std::chrono::system_clock::time_point when); // "2026-01-31T12:00:00Z"
+// The inverse; nothing for any other text.
+std::optional<std::chrono::system_clock::time_point> parse_utc(std::string_view text);
 
 } // namespace tlc

@@ -153,6 +153,19 @@ Result<uint64_t> JobDirectory::claim_epoch() const {
     return claim(newest + 1, [&](uint64_t n) { return path_ / "epochs" / std::to_string(n); });
 }
 
+Status JobDirectory::close_epoch(uint64_t epoch) const {
+    auto made = make_directory(path_ / "epochs" / std::to_string(epoch) / "closed");
+    return made || made.error().kind == ErrorKind::busy ? Status{} : made;
+}
+
+Result<bool> JobDirectory::epoch_closed(uint64_t epoch) const {
+    std::error_code error;
+    const auto closed = path_ / "epochs" / std::to_string(epoch) / "closed";
+    const bool there = fs::exists(closed, error);
+    if (error) return fail_errno(error.value(), fmt::format("cannot look at {}", closed.string()));
+    return there;
+}
+
 Result<uint64_t> JobDirectory::newest_sequence() const {
     TLC_TRY_ASSIGN(taken, numbered_entries(path_));
     TLC_TRY_ASSIGN(claimed, numbered_entries(path_ / "sequences"));

@@ -58,6 +58,9 @@ class JobDirectory {
     Result<uint64_t> claim_epoch() const;
     // 0 if none was claimed.
     Result<uint64_t> newest_epoch() const;
+    // Notes that nothing of that epoch's run computes any more; and whether that was noted.
+    Status close_epoch(uint64_t epoch) const;
+    Result<bool> epoch_closed(uint64_t epoch) const;
 
     // Claims the next sequence, `least` or more, which nobody has had before and nobody will have again, and
     // makes its directory, mode 0700.

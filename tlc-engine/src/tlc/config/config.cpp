@@ -33,6 +33,14 @@ std::string size_value(uint64_t bytes) {
     return fmt::format("{}", bytes);
 }
 
+// In the greatest unit that parse_duration reads and that fits.
+std::string duration_value(std::chrono::seconds duration) {
+    const auto seconds = duration.count();
+    for (const auto& [unit, name] : {std::pair(86400, 'd'), std::pair(3600, 'h'), std::pair(60, 'm')})
+        if (seconds % unit == 0) return fmt::format("\"{}{}\"", seconds / unit, name);
+    return fmt::format("\"{}s\"", seconds);
+}
+
 const char* level_name(log::Level level) {
     constexpr std::array<const char*, 4> names = {"debug", "info", "warning", "error"};
     return names[static_cast<size_t>(level)];
@@ -87,6 +95,7 @@ Status check_paths(const SiteConfig& config) {
     TLC_TRY(check_path(config, "engine", config.paths.engine, X_OK, false));
     TLC_TRY(check_path(config, "guest_image", config.paths.guest_image, R_OK, false));
     TLC_TRY(check_path(config, "local_dir", config.paths.local_dir, W_OK, true));
+    TLC_TRY(check_path(config, "metrics_dir", config.paths.metrics_dir, W_OK, true));
     return check_path(config, "checkpoint_dir", config.paths.checkpoint_dir, W_OK, true);
 }
 
@@ -105,6 +114,8 @@ std::string describe(const SiteConfig& config) {
         text += fmt::format("checkpoint_dir = {}\n", quoted(config.paths.checkpoint_dir));
     if (!config.paths.local_dir.empty())
         text += fmt::format("local_dir = {}\n", quoted(config.paths.local_dir));
+    if (!config.paths.metrics_dir.empty())
+        text += fmt::format("metrics_dir = {}\n", quoted(config.paths.metrics_dir));
     text += fmt::format("\n[vm]\naccel = \"{}\"\ncpu = {}\nmachine = {}\noverhead = {}\n",
                         accelerator_name(config.vm.accelerator), quoted(config.vm.cpu),
                         quoted(config.vm.machine), size_value(config.vm.overhead_bytes));
@@ -119,6 +130,12 @@ std::string describe(const SiteConfig& config) {
     text += fmt::format("disk = \"{}\"\ncompress = \"{}\"\nstage_limit = {}\nwork_disk = {}\n",
                         config.job.disk, config.job.compress, size_value(config.job.stage_limit_bytes),
                         size_value(config.job.work_disk_bytes));
+    text += fmt::format("\n[auto]\nnode_mtbf = {}\nmax_overhead = {}\n",
+                        duration_value(config.automatic.node_mtbf), config.automatic.max_overhead);
+    if (config.automatic.min_interval.count() > 0)
+        text += fmt::format("min_interval = {}\n", duration_value(config.automatic.min_interval));
+    if (config.automatic.max_interval.count() > 0)
+        text += fmt::format("max_interval = {}\n", duration_value(config.automatic.max_interval));
     return text + fmt::format("\n[log]\nlevel = \"{}\"\n", level_name(config.log_level));
 }
 

@@ -6,6 +6,7 @@
 #include <tlc/base/log.hpp>
 #include <tlc/base/result.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -32,6 +33,7 @@ struct SiteConfig {
         std::string checkpoint_dir; // empty: a job must give --vm-checkpoint-dir
         std::string
             local_dir; // of the node: live disks and first copies of checkpoints; empty: checkpoint_dir
+        std::string metrics_dir; // of the node: each job's metrics for the site's exporter; empty: none
     } paths;
 
     struct Vm {
@@ -52,6 +54,14 @@ struct SiteConfig {
         uint64_t stage_limit_bytes = uint64_t{1} << 30;
         uint64_t work_disk_bytes = uint64_t{4} << 30;
     } job;
+
+    // For jobs with --vm-checkpoint=auto, see docs/interval.md.
+    struct Auto {
+        std::chrono::seconds node_mtbf{std::chrono::hours(30 * 24)}; // between failures of one node
+        double max_overhead = 0.1;            // of a job's time that its checkpoints may cost it
+        std::chrono::seconds min_interval{0}; // 0: none
+        std::chrono::seconds max_interval{0}; // 0: none
+    } automatic;
 
     log::Level log_level = log::Level::info;
 };

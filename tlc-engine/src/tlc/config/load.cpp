@@ -20,6 +20,7 @@ void take_all(TomlFile& file, SiteConfig& config) {
     file.take_path("paths.guest_image", config.paths.guest_image);
     file.take_path("paths.checkpoint_dir", config.paths.checkpoint_dir);
     file.take_path("paths.local_dir", config.paths.local_dir);
+    file.take_path("paths.metrics_dir", config.paths.metrics_dir);
 
     if (const auto choice = file.take_choice("vm.accel", {"auto", "kvm", "tcg"}))
         config.vm.accelerator = static_cast<Accelerator>(*choice);
@@ -40,6 +41,11 @@ void take_all(TomlFile& file, SiteConfig& config) {
     file.take_size("job.restore_rate", config.job.restore_rate_bytes, mebibyte);
     file.take_size("job.stage_limit", config.job.stage_limit_bytes, mebibyte);
     file.take_size("job.work_disk", config.job.work_disk_bytes, 64 * mebibyte);
+
+    file.take_duration("auto.node_mtbf", config.automatic.node_mtbf, std::chrono::minutes(1));
+    file.take_share("auto.max_overhead", config.automatic.max_overhead);
+    file.take_duration("auto.min_interval", config.automatic.min_interval, std::chrono::seconds(1));
+    file.take_duration("auto.max_interval", config.automatic.max_interval, std::chrono::seconds(1));
 
     if (const auto choice = file.take_choice("log.level", {"debug", "info", "warning", "error"}))
         config.log_level = static_cast<log::Level>(*choice);

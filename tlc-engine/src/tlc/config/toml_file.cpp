@@ -26,6 +26,9 @@ struct TomlAssertion {};
 #include <toml++/toml.h>
 
 namespace tlc {
+namespace {
+constexpr double least_share = 0.0001;
+}
 
 struct TomlFile::Content {
     std::string name;
@@ -153,6 +156,31 @@ void TomlFile::take_number(std::string_view key, unsigned& to, unsigned least, u
     if (!number || *number < least || *number > most)
         return content_->reject(*node, key, fmt::format("must be a whole number from {} to {}", least, most));
     to = static_cast<unsigned>(*number);
+}
+
+void TomlFile::take_duration(std::string_view key, std::chrono::seconds& to, std::chrono::seconds least) {
+    const auto* node = content_->find(key);
+    if (node == nullptr) return;
+    const auto text = node->value_exact<std::string>();
+    if (!text) return content_->reject(*node, key, "must be a time in quotes; write for example \"30d\"");
+    const auto duration = parse_duration(*text);
+    if (!duration) return content_->reject(*node, key, duration.error().message);
+    if (*duration < least)
+        return content_->reject(
+            *node, key, fmt::format("\"{}\" is too short; write \"{}s\" or more", *text, least.count()));
+    to = *duration;
+}
+
+void TomlFile::take_share(std::string_view key, double& to) {
+    const auto* node = content_->find(key);
+    if (node == nullptr) return;
+    auto number = node->value_exact<double>();
+    if (const auto whole = node->value_exact<int64_t>()) number = static_cast<double>(*whole);
+    if (!number || !(*number >= least_share && *number <= 1))
+        return content_->reject(
+            *node, key,
+            fmt::format("must be a number from {} to 1; write for example 0.02 for 2 %", least_share));
+    to = *number;
 }
 
 std::optional<size_t> TomlFile::take_choice(std::string_view key, std::initializer_list<const char*> names) {

@@ -5,6 +5,7 @@
 
 #include <tlc/base/result.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -29,6 +30,10 @@ class TomlFile {
     // A size as text ("256M") or a whole number of bytes.
     void take_size(std::string_view key, uint64_t& to, uint64_t least);
     void take_number(std::string_view key, unsigned& to, unsigned least, unsigned most);
+    // A time as text ("90s", "30d"; see parse_duration).
+    void take_duration(std::string_view key, std::chrono::seconds& to, std::chrono::seconds least);
+    // A number from 0.0001 to 1.
+    void take_share(std::string_view key, double& to);
     // The index of the text in `names`.
     std::optional<size_t> take_choice(std::string_view key, std::initializer_list<const char*> names);
 

@@ -10,16 +10,16 @@ namespace {
 
 Status parse_checkpoint(std::string_view text, JobRequest& request) {
     request.interval = std::chrono::seconds(0);
-    if (text == "off") return {};
-    if (text == "auto")
-        return fail(ErrorKind::usage,
-                    "\"auto\" is not supported yet; write the time between two checkpoints, "
-                    "for example 10m (or \"off\")");
-    TLC_TRY_ASSIGN(interval, parse_duration(text));
-    if (interval < shortest_interval)
-        return fail(ErrorKind::usage, "an interval of {} s is too short; write {}s or more", interval.count(),
-                    shortest_interval.count());
-    request.interval = interval;
+    request.automatic = text == "auto";
+    if (text == "off" || text == "auto") return {};
+    const auto interval = parse_duration(text);
+    if (!interval)
+        return fail(ErrorKind::usage, "{}; auto chooses by itself, off switches it off",
+                    interval.error().message);
+    if (*interval < shortest_interval)
+        return fail(ErrorKind::usage, "an interval of {} s is too short; write {}s or more",
+                    interval->count(), shortest_interval.count());
+    request.interval = *interval;
     return {};
 }
 
@@ -66,6 +66,13 @@ Status parse_buffer(std::string_view text, JobRequest& request) {
 
 Status parse_memory(std::string_view text, JobRequest& request) {
     return parse_bytes(text, smallest_memory, request.memory_bytes);
+}
+
+Status parse_continue(std::string_view text, JobRequest& request) {
+    if (!text.empty() && text != "yes" && text != "no")
+        return fail(ErrorKind::usage, "invalid value \"{}\" (write yes or no)", text);
+    request.continues = text != "no";
+    return {};
 }
 
 Status check_stage_path(std::string_view text) {
@@ -116,14 +123,17 @@ Status parse_stage_out(std::string_view text, JobRequest& request) {
 
 const std::vector<OptionSpec>& option_table() {
     static const std::vector<OptionSpec> table = {
-        {"vm-checkpoint", "time|off",
-         "run the job in a VM and take a checkpoint of it this often (90s, 10m, 2h)", "TLC_VM_CHECKPOINT",
-         parse_checkpoint},
+        {"vm-checkpoint", "time|auto|off",
+         "run the job in a VM and take a checkpoint of it this often (90s, 10m, 2h, auto)",
+         "TLC_VM_CHECKPOINT", parse_checkpoint},
         {"vm-image", "file", "guest image the job runs in", "TLC_VM_IMAGE", parse_image},
         {"vm-checkpoint-dir", "dir", "directory for checkpoints that all nodes can reach",
          "TLC_VM_CHECKPOINT_DIR", parse_directory},
         {"vm-checkpoint-keep", "n", "how many checkpoints to keep (2 or more)", "TLC_VM_CHECKPOINT_KEEP",
          parse_keep},
+        {"vm-checkpoint-continue", "yes|no",
+         "at its time limit, checkpoint the job and let Slurm start it again, until it has ended by itself",
+         "TLC_VM_CHECKPOINT_CONTINUE", parse_continue, true},
         {"vm-checkpoint-buffer", "size", "memory for pages waiting to be written (64M or more)",
          "TLC_VM_CHECKPOINT_BUFFER", parse_buffer},
         {"vm-memory", "size", "memory of the VM (512M, 2G)", "TLC_VM_MEMORY", parse_memory},

@@ -19,10 +19,11 @@ inline constexpr unsigned most_kept = 1000;
 
 struct OptionSpec {
     const char* name;        // without the dashes, "vm-checkpoint"
-    const char* argument;    // placeholder in the help, "time|off"
+    const char* argument;    // placeholder in the help, "time|auto|off"
     const char* help;        // one line
     const char* environment; // the twin, "TLC_VM_CHECKPOINT"
     Status (*parse)(std::string_view text, JobRequest& request);
+    bool argument_optional = false; // without one the text is empty
 };
 
 // The first entry is the switch, --vm-checkpoint; the others only mean something together with it.

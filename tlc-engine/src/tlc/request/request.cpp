@@ -69,20 +69,27 @@ bool read_list(std::string_view value, std::vector<std::string>& to) {
     }
 }
 
-bool read_interval(std::string_view value, std::chrono::seconds& to) {
+bool read_interval(std::string_view value, JobRequest& request) {
     int64_t seconds = 0;
-    if (value == "0") return true;
+    request.automatic = value == "auto";
+    if (value == "0" || request.automatic) return true;
     if (!read_number(value, seconds)) return false;
-    to = std::chrono::seconds(seconds);
+    request.interval = std::chrono::seconds(seconds);
     return true;
+}
+
+bool read_yes(std::string_view value, bool& to) {
+    to = value == "yes";
+    return to;
 }
 
 // Nothing for an unknown key, else whether the value was understood.
 std::optional<bool> read_field(std::string_view key, std::string_view value, JobRequest& request) {
-    if (key == "interval") return read_interval(value, request.interval);
+    if (key == "interval") return read_interval(value, request);
     if (key == "image") return read_string(value, request.image);
     if (key == "checkpoint_dir") return read_string(value, request.checkpoint_dir);
     if (key == "keep") return read_number(value, request.keep);
+    if (key == "continue") return read_yes(value, request.continues);
     if (key == "buffer") return read_number(value, request.buffer_bytes);
     if (key == "memory") return read_number(value, request.memory_bytes);
     if (key == "stage_in") return read_list(value, request.stage_in);
@@ -97,16 +104,23 @@ bool stages_nothing(const std::vector<std::string>& list) {
 }
 
 std::string to_text(const JobRequest& request) {
-    std::string text = fmt::format("interval={}\n", request.interval.count());
+    std::string text =
+        request.automatic ? "interval=auto\n" : fmt::format("interval={}\n", request.interval.count());
     if (!request.image.empty()) text += fmt::format("image={}\n", escape(request.image));
     if (!request.checkpoint_dir.empty())
         text += fmt::format("checkpoint_dir={}\n", escape(request.checkpoint_dir));
     if (request.keep > 0) text += fmt::format("keep={}\n", request.keep);
+    if (request.continues) text += "continue=yes\n";
     if (request.buffer_bytes > 0) text += fmt::format("buffer={}\n", request.buffer_bytes);
     if (request.memory_bytes > 0) text += fmt::format("memory={}\n", request.memory_bytes);
     put_list(text, "stage_in", request.stage_in);
     put_list(text, "stage_out", request.stage_out);
     return text;
+}
+
+std::string interval_text(const JobRequest& request) {
+    if (request.automatic) return "auto";
+    return request.active() ? fmt::format("{}s", request.interval.count()) : "off";
 }
 
 Result<JobRequest> from_text(std::string_view text) {

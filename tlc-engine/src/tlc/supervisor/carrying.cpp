@@ -80,6 +80,8 @@ Status Supervisor::follow_carrier() {
                        site_.directory.path().parent_path().string(), error.message);
     } else {
         told_of_no_carrying_ = false;
+        last_changed_ = true;
+        timer_.carried(std::chrono::duration<double, std::milli>((*answer)->value("latency_ms", 0.0)));
         log::info("carried={} memory={} disk={} took={}", sequence,
                   size_text((*answer)->value("memory_bytes", uint64_t{0})),
                   size_text((*answer)->value("disk_bytes", uint64_t{0})),

@@ -29,15 +29,17 @@ Result<uint64_t> size_of(const std::filesystem::path& path) {
 } // namespace
 
 void Supervisor::start_checkpoint() {
-    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    next_checkpoint_ = timer_.begin(Clock::now());
     if (auto room = check_space(); !room) {
         log::warning("no checkpoint is taken now: {}", room.error().message);
+        ++status_.failed;
         tell_of_no_space(room.error());
         return;
     }
     auto claimed = claim_checkpoint();
     if (!claimed) {
         log::warning("no checkpoint can be made: {}", claimed.error().message);
+        ++status_.failed;
         return;
     }
     taking_ = *claimed;
@@ -193,6 +195,11 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.image = image;
     manifest.job = {{"branch", branch_}, {"output_bases", site_.output_bases}, {"host", describe_host()}};
     manifest.timings = {report.value("pause_ms", 0.0), report.value("latency_ms", 0.0)};
+    using Milliseconds = std::chrono::duration<double, std::milli>;
+    next_checkpoint_ = timer_.learn(manifest.memory.older.empty(), Milliseconds(manifest.timings.pause_ms),
+                                    Milliseconds(manifest.timings.latency_ms), Clock::now());
+    if (auto learnt = timer_.memory(Clock::now()); !learnt.is_null())
+        manifest.job[CheckpointTimer::key] = std::move(learnt);
     manifest.sizes = {report.value("ram_bytes", uint64_t{0}), report.value("stored_bytes", uint64_t{0}),
                       report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
 
@@ -209,6 +216,11 @@ Status Supervisor::publish(const nlohmann::json& report) {
     if (site_.two_levels()) TLC_TRY(site_.directory.fence(manifest.epoch));
     TLC_TRY(site_.store.publish(manifest));
 
+    published_ = manifest.sequence;
+    ++status_.checkpoints;
+    status_.stopped_ms += manifest.timings.pause_ms;
+    status_.longest_pause_ms = std::max(status_.longest_pause_ms, manifest.timings.pause_ms);
+    last_changed_ = true;
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
     next_is_full_ = !report.value("goes_on", false);
@@ -219,6 +231,9 @@ Status Supervisor::publish(const nlohmann::json& report) {
               manifest.sequence, manifest.timings.pause_ms, manifest.timings.latency_ms,
               size_text(manifest.sizes.stored_bytes), size_text(manifest.sizes.ram_bytes),
               manifest.memory.older.empty() ? "full" : "incremental", manifest.epoch);
+    if (slurm_)
+        slurm_->comment(fmt::format("checkpoint {} of {}, pause {:.0f} ms", manifest.sequence,
+                                    manifest.created, manifest.timings.pause_ms));
     will_carry(manifest.sequence);
     const auto pruned = prune(site_.store);
     if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
@@ -230,6 +245,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
 void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
     const auto sequence = std::exchange(taking_, std::nullopt)->sequence;
+    ++status_.failed;
     log::warning("checkpoint {} was given up: {}", sequence, error.message);
     tell_of_no_space(error);
     if (auto removed = discard(sequence); !removed) log::warning("{}", removed.error().message);

@@ -63,6 +63,11 @@ std::vector<std::string> job_environment() {
     return out;
 }
 
+std::string how_to_continue(const Job& job, const std::filesystem::path& directory) {
+    return fmt::format("continue it with: tlc-restart --checkpoint-dir={} run {}{}",
+                       directory.parent_path().string(), job.id, job.under_slurm ? "" : " --local");
+}
+
 Result<Job> job_from_slurm(std::vector<std::string> arguments) {
     Job job;
     job.under_slurm = true;

@@ -34,6 +34,9 @@ struct Job {
     std::string name() const { return cluster + "-" + id; }
 };
 
+// "continue it with: tlc-restart run ..."; `directory` is the job's.
+std::string how_to_continue(const Job& job, const std::filesystem::path& directory);
+
 // From the variables Slurm and the plugin have set. Errors name the variable.
 Result<Job> job_from_slurm(std::vector<std::string> arguments);
 

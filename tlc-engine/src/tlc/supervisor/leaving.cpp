@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// TERM from Slurm, with KILL to come after KillWait. It does not say why. Only a job that is over for good is
-// told; one that will be requeued shall continue from its checkpoint as if nothing had been. Until KILL there
-// is time for a last checkpoint.
+// The job has to leave the node: Slurm has sent TERM, with KILL to come after KillWait, or is seen to preempt
+// the job or to let it run out of time. Until then there is time for a last checkpoint. TERM does not say why
+// it comes. Only a job that is over for good is told; one that will be requeued shall continue from its
+// checkpoint as if nothing had been.
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
+#include <tlc/slurm/command.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
 #include <algorithm>
@@ -11,16 +13,27 @@
 
 namespace tlc {
 
-// False if the job shall simply get the signal.
+// TERM has come at `since`. False if the job shall simply get the signal.
 bool Supervisor::begin_leaving(Clock::time_point since) {
-    const Fate fate = fate_of(site_.job);
-    if (fate == Fate::told) return false;
-    const std::chrono::milliseconds wait = kill_wait();
+    const auto job = ask_slurm_job(site_.job.id, std::chrono::seconds(5));
+    if (job)
+        log::info("Slurm's state of the job: {} ({})", job->state, job->reason);
+    else
+        log::warning("slurmctld does not say what happens to the job: {}", job.error().message);
+    const Fate fate = job ? fate_of(*job, site_.job.restart_count) : Fate::requeued;
+    if (fate == Fate::told) {
+        leaving_.reset();
+        return false;
+    }
+    const std::chrono::milliseconds wait = slurm_->settings().kill_wait;
     // A script out of time may have something to do on TERM.
-    const auto share = fate == Fate::requeued
+    const auto share = fate == Fate::requeued || site_.job.request.continues
                            ? wait - std::min<std::chrono::milliseconds>(wait / 4, std::chrono::seconds(2))
                            : wait / 2;
-    leaving_ = {fate, since + share};
+    if (!leaving_) leaving_ = Leaving{.fate = fate, .deadline = {}, .published_before = published_};
+    leaving_->fate = fate;
+    leaving_->deadline = since + share;
+    leaving_->by_notice = false;
     log::info("Slurm ends the job here; time for a last checkpoint: {}", duration_text(share));
     return true;
 }
@@ -36,8 +49,11 @@ bool Supervisor::last_checkpoint_fits() const {
 // An error ends the run. Whatever became of the checkpoint, the job loses no more than without it.
 Status Supervisor::follow_leaving(bool vm_ended) {
     if (vm_ended || end_ || Clock::now() >= leaving_->deadline) return leave();
+    merge_.cancel(life_->vm().qmp());
     // The one under way is of before.
     if (taking_ || merge_.holds_up_checkpoint()) return {};
+    // There is time until the memory is complete.
+    if (leaving_->by_notice && (!started_ || life_->filler())) return {};
     if (!std::exchange(leaving_->tried, true) && started_ && !life_->filler() && last_checkpoint_fits()) {
         start_checkpoint();
         if (taking_) return {};
@@ -46,11 +62,23 @@ Status Supervisor::follow_leaving(bool vm_ended) {
 }
 
 Status Supervisor::leave() {
-    const Fate fate = std::exchange(leaving_, std::nullopt)->fate;
+    const Leaving leaving = *std::exchange(leaving_, std::nullopt);
+    const bool taken = published_ != leaving.published_before;
+    const bool limit = leaving.fate == Fate::timed_out;
+    // The script has ended by itself before Slurm has decided anything.
+    if (leaving.by_notice && end_) return {};
+    if (limit ? site_.job.request.continues && has_progressed() : leaving.by_notice && taken) {
+        const auto requeued = run_slurm({"scontrol", "requeue", site_.job.id}, std::chrono::seconds(10));
+        if (requeued)
+            return fail("the job {}; it is requeued and will continue from its latest checkpoint",
+                        limit ? "has reached its time limit" : "is preempted");
+        log::warning("Slurm does not requeue the job: {}", requeued.error().message);
+    }
+    // TERM is still to come.
+    if (leaving.by_notice) return {};
     // Also where the script has ended meanwhile: Slurm will start the job again, come what may, and it shall
     // not find its checkpoints removed.
-    if (fate == Fate::requeued)
-        return fail("the job is being requeued and will continue from its latest checkpoint");
+    if (!limit) return fail("the job is being requeued and will continue from its latest checkpoint");
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job's time is over"});
     told_of_time_limit_ = true;
     if (end_) return {};
@@ -63,5 +91,8 @@ Status Supervisor::leave() {
     if (!sent) log::warning("TERM did not reach the job: {}", sent.error().message);
     return {};
 }
+
+// Whether this start of the job has taken a checkpoint, so that a next one would begin further on.
+bool Supervisor::has_progressed() const { return published_.has_value(); }
 
 } // namespace tlc

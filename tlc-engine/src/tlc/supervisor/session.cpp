@@ -6,7 +6,6 @@
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/session.hpp>
-#include <tlc/supervisor/slurm_state.hpp>
 #include <tlc/vm/accelerator.hpp>
 
 #include <charconv>

@@ -2,6 +2,7 @@
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
+#include <tlc/slurm/command.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
@@ -28,12 +29,30 @@ std::string branch_of(const Manifest& manifest) {
 } // namespace
 
 Result<JobEnd> Supervisor::run(SignalQueue& signals) {
-    TLC_TRY(begin());
+    auto end = supervise(signals);
+    if (slurm_) slurm_->guard(-1);
+    engine_.reset();
+    life_.reset();
+    end_status();
+    // Whoever continues the job need not wait.
+    for (const uint64_t epoch : epochs_)
+        if (auto closed = site_.directory.close_epoch(epoch); !closed)
+            log::debug("{}", closed.error().message);
+    return end;
+}
+
+Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
+    TLC_TRY(begin(signals));
     for (;;) {
         const auto& speaker = life_->filler() ? life_->filler() : engine_;
-        pollfd wanted[2] = {{signals.fd(), POLLIN, 0}, {speaker ? speaker->event_fd() : -1, POLLIN, 0}};
-        ::poll(wanted, 2, static_cast<int>(tick.count()));
+        pollfd wanted[3] = {{signals.fd(), POLLIN, 0},
+                            {speaker ? speaker->event_fd() : -1, POLLIN, 0},
+                            {slurm_ ? slurm_->event_fd() : -1, POLLIN, 0}};
+        ::poll(wanted, 3, static_cast<int>(tick.count()));
         TLC_TRY(handle_signals(signals));
+        if (slurm_) TLC_TRY(follow_slurm());
+        tell_status();
+        if (suspended_) continue;
         TLC_TRY(follow_guest());
         if (leaving_) TLC_TRY(follow_leaving(false));
         watch_vm();
@@ -66,8 +85,10 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
     }
 }
 
-Status Supervisor::begin() {
-    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+Status Supervisor::begin(SignalQueue& signals) {
+    begin_status();
+    watch_slurm();
+    TLC_TRY(await_earlier_copy(signals));
     return begin_life();
 }
 
@@ -100,6 +121,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
             log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
                       checkpoint.manifest->created, epoch, duration_text(took));
             restored_ = checkpoint.directory;
+            timer_.resume(checkpoint.manifest->job, Clock::now());
             return life;
         }
         last = life.error();
@@ -113,6 +135,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
 }
 
 Status Supervisor::begin_life() {
+    if (slurm_) slurm_->guard(-1);
     life_.reset();
     engine_.reset();
     merge_.forget();
@@ -122,6 +145,8 @@ Status Supervisor::begin_life() {
             "the VM has ended {} times without a new checkpoint; see console-*.log and qemu-*.log in {}",
             most_lives_without_progress, site_.directory.path().string());
     TLC_TRY_ASSIGN(epoch, site_.directory.claim_epoch());
+    epochs_.push_back(epoch);
+    TLC_TRY(check_progress(epoch));
     if (auto swept = sweep(epoch); !swept)
         log::warning("leftovers of an earlier start stay: {}", swept.error().message);
 
@@ -139,14 +164,33 @@ Status Supervisor::begin_life() {
                   size_text(wanted_.memory_bytes));
     }
     life_ = std::move(*life);
+    if (slurm_) slurm_->guard(life_->vm().pid());
     last_heartbeat_ = last_running_ = Clock::now();
     started_ = restored;
-    next_checkpoint_ = Clock::now() + site_.job.request.interval;
+    next_checkpoint_ = timer_.begin_life(epoch, Clock::now());
     if (restored) prepare_engine();
     TLC_TRY(life_->reconcile_output(restored));
     for (const auto& text : notices_.take())
         fmt::print(stderr, "tlc-run: {}\n", text);
     return {};
+}
+
+// A job that begins again and again without ever getting to a checkpoint needs somebody's attention.
+Status Supervisor::check_progress(uint64_t epoch) const {
+    if (!slurm_ || site_.job.restart_count == 0) return {};
+    TLC_TRY_ASSIGN(checkpoints, all_checkpoints());
+    uint64_t newest = 0;
+    for (const auto& checkpoint : checkpoints)
+        if (checkpoint.manifest) newest = std::max(newest, checkpoint.manifest->epoch);
+    if (epoch <= newest + most_lives_without_progress + 1) return {};
+    const auto why = fmt::format("started {} times without a new checkpoint; see {}", epoch - newest - 1,
+                                 site_.directory.log_file().string());
+    if (const auto job = ask_slurm_job(site_.job.id, std::chrono::seconds(10)))
+        (void)set_slurm_comment(site_.job.id, job->comment, "held: " + why, std::chrono::seconds(10));
+    const auto held = run_slurm({"scontrol", "requeuehold", site_.job.id}, std::chrono::seconds(10));
+    return fail("the job was {}{}", why,
+                held ? "; it is held until scontrol release"
+                     : "; Slurm does not hold it: " + held.error().message);
 }
 
 Status Supervisor::follow_guest() {
@@ -156,7 +200,7 @@ Status Supervisor::follow_guest() {
     for (const auto& event : events) {
         switch (event.kind) {
         case GuestEvent::Kind::started:
-            if (!started_) next_checkpoint_ = Clock::now() + site_.job.request.interval;
+            if (!started_) next_checkpoint_ = timer_.begin(Clock::now());
             started_ = true;
             prepare_engine();
             break;
@@ -180,12 +224,17 @@ Status Supervisor::handle_signals(SignalQueue& signals) {
         if (*number == SIGCHLD) continue;
         log::info("signal {} arrived", *number);
         if (*number == SIGTERM || *number == SIGINT) {
-            if (leaving_) continue;
+            if (suspended_)
+                return fail("signal {} came while the VM stood still without contact with slurmctld",
+                            *number);
+            if (leaving_ && !leaving_->by_notice) continue;
             if (asked_to_end_ && !site_.job.under_slurm)
                 return fail("interrupted; {}", how_to_continue(site_.job, site_.directory.path()));
             asked_to_end_ = true;
             if (site_.job.under_slurm && !told_of_time_limit_ && begin_leaving(Clock::now())) continue;
         }
+        // It may tell of a preemption.
+        if (slurm_) slurm_->look();
         const auto sent =
             life_->vm().send_command(nlohmann::json{{"command", "signal"}, {"number", *number}}.dump());
         if (!sent) log::warning("signal {} did not reach the job: {}", *number, sent.error().message);

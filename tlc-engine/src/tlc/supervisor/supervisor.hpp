@@ -4,12 +4,14 @@
 // which must be the process's only one. docs/supervisor.md tells what happens in which case.
 #pragma once
 
+#include <tlc/slurm/watch.hpp>
 #include <tlc/supervisor/chain_merge.hpp>
+#include <tlc/supervisor/checkpoint_timer.hpp>
 #include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/incarnation.hpp>
+#include <tlc/supervisor/job_status.hpp>
 #include <tlc/supervisor/notices.hpp>
 #include <tlc/supervisor/signals.hpp>
-#include <tlc/supervisor/slurm_state.hpp>
 #include <tlc/supervisor/space_forecast.hpp>
 
 #include <chrono>
@@ -38,16 +40,25 @@ class Supervisor {
     Result<JobEnd> run(SignalQueue& signals);
 
   private:
-    Status begin();
+    Result<JobEnd> supervise(SignalQueue& signals);
+    Status begin(SignalQueue& signals);
     Status begin_life();
+    Status check_progress(uint64_t epoch) const;
     Result<std::unique_ptr<Incarnation>> restore_newest(uint64_t epoch);
     Result<std::vector<Checkpoint>> candidates() const;
     Status follow_guest();
     Status handle_signals(SignalQueue& signals);
+    void watch_slurm();
+    Status await_earlier_copy(SignalQueue& signals);
+    Status follow_slurm();
+    void notice(const SlurmJob& job);
+    std::chrono::milliseconds notice_needed() const;
+    Clock::time_point grace_end(const SlurmJob& job) const;
     bool begin_leaving(Clock::time_point since);
     Status follow_leaving(bool vm_ended);
     Status leave();
     bool last_checkpoint_fits() const;
+    bool has_progressed() const;
     Status handle_vm_end(const ExitStatus& status);
     void start_checkpoint();
     void prepare_engine();
@@ -71,6 +82,11 @@ class Supervisor {
     void stop_carrying();
     Status sweep(uint64_t epoch);
     void watch_vm();
+    void begin_status();
+    void tell_status();
+    void end_status();
+    const char* state() const;
+    std::optional<JobStatus::Last> newest_anywhere() const;
     void end_engine(std::string_view why);
     Result<JobEnd> finish();
     Status discard(uint64_t sequence) const;
@@ -80,6 +96,8 @@ class Supervisor {
     const uint64_t buffer_bytes_;
     const std::string branch_;
     Notices notices_;
+    std::unique_ptr<SlurmWatch> slurm_; // under Slurm
+    std::vector<uint64_t> epochs_;      // claimed by this object
     std::unique_ptr<Incarnation> life_;
     std::optional<EngineProcess> engine_;     // as soon as the script runs in complete memory
     std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
@@ -91,6 +109,7 @@ class Supervisor {
     std::filesystem::path restored_;                  // directory of this life's checkpoint, if it is of one
     bool memory_lost_ = false;                        // of this life's VM
     std::map<std::filesystem::path, Error> unusable_; // directories of checkpoints found damaged
+    CheckpointTimer timer_{site_.job.request, site_.config.automatic, wanted_.memory_bytes};
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
     bool disk_full_ = false;           // QEMU stopped the VM because it could not write
@@ -103,14 +122,23 @@ class Supervisor {
     unsigned lives_without_progress_ = 0;
     bool started_ = false;      // the script runs
     bool asked_to_end_ = false; // TERM has come: the checkpoints are somebody's only way on
-    // Slurm has sent TERM and will send KILL; until the deadline a last checkpoint is tried.
+    // Until the deadline a last checkpoint is tried.
     struct Leaving {
-        Fate fate;
+        Fate fate = Fate::requeued;
         Clock::time_point deadline;
-        bool tried = false; // the checkpoint was begun after TERM, or cannot be
+        bool by_notice = false; // seen before TERM has come
+        bool tried = false;     // the checkpoint was begun, or cannot be
+        std::optional<uint64_t> published_before;
     };
     std::optional<Leaving> leaving_;
-    bool told_of_time_limit_ = false; // the script knows: what it is from now on is not worth a checkpoint
+    bool noticed_ = false;   // that the end comes, before TERM
+    bool suspended_ = false; // the lease is lost: the VM stands still
+    JobStatus status_;
+    Clock::time_point next_status_;
+    bool last_changed_ = true; // a checkpoint was published or carried that the status does not tell of
+    bool told_of_no_status_ = false;
+    std::optional<uint64_t> published_; // the last checkpoint by this object
+    bool told_of_time_limit_ = false;   // the script knows: what it is from now on is not worth a checkpoint
     std::optional<std::chrono::milliseconds> latency_of_full_, latency_of_further_; // the last ones'
     std::optional<JobEnd> end_;
     Clock::time_point end_seen_;

@@ -56,12 +56,14 @@ Result<Qmp> Qmp::connect(const std::filesystem::path& socket, std::chrono::milli
 Result<nlohmann::json> Qmp::execute(const std::string& command, nlohmann::json arguments,
                                     std::chrono::milliseconds patience) {
     const auto deadline = Clock::now() + patience;
-    nlohmann::json message{{"execute", command}};
+    nlohmann::json message{{"execute", command}, {"id", ++commands_}};
     if (!arguments.empty()) message["arguments"] = std::move(arguments);
     TLC_TRY(send(message));
     for (;;) {
         auto answer = read_object(deadline);
         if (!answer) return in_context(answer.error(), command);
+        // That of an earlier command which was not waited for any longer.
+        if (const auto id = answer->find("id"); id != answer->end() && *id != commands_) continue;
         if (auto result = qmp_answer(*answer, command)) return std::move(*result);
     }
 }

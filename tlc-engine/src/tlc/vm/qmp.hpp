@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -22,7 +23,8 @@ class Qmp {
     // capabilities negotiation.
     static Result<Qmp> connect(const std::filesystem::path& socket, std::chrono::milliseconds patience);
 
-    // The command's "return" value. QEMU's own error text is the Error's message.
+    // The command's "return" value. QEMU's own error text is the Error's message. An answer that comes when
+    // the patience is over is nobody's.
     Result<nlohmann::json> execute(const std::string& command,
                                    nlohmann::json arguments = nlohmann::json::object(),
                                    std::chrono::milliseconds patience = std::chrono::seconds(30));
@@ -38,6 +40,7 @@ class Qmp {
     Fd fd_;
     std::string pending_;
     std::string version_;
+    uint64_t commands_ = 0; // sent; the id of the last one
 };
 
 } // namespace tlc

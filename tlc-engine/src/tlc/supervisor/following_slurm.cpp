@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What slurmctld says while the job runs: whose it is (the lease), that it is preempted, that its time runs
+// out.
+#include <tlc/base/log.hpp>
+#include <tlc/base/units.hpp>
+#include <tlc/slurm/command.hpp>
+#include <tlc/supervisor/supervisor.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <poll.h>
+
+namespace tlc {
+namespace {
+
+constexpr std::chrono::seconds patience{10};
+
+// A rate that any storage worth a checkpoint reaches, for jobs that have none yet.
+constexpr uint64_t assumed_bytes_per_second = uint64_t{200} << 20;
+
+} // namespace
+
+void Supervisor::watch_slurm() {
+    if (!site_.job.under_slurm) return;
+    auto settings = ask_slurm_settings(patience);
+    if (!settings) settings = ask_slurm_settings(patience);
+    if (!settings) {
+        log::warning(
+            "slurmctld does not tell its settings; a copy of the job on a node that is cut off would not "
+            "stop by itself: {}",
+            settings.error().message);
+        settings = SlurmSettings{};
+        settings->slurmd_timeout = std::chrono::seconds(0);
+    }
+    slurm_ = std::make_unique<SlurmWatch>(site_.job.id, site_.job.restart_count, std::move(*settings));
+}
+
+// The copy before this one may still run where slurmctld cannot reach it: an administrator has set the node
+// DOWN, say. It stops when its lease is lost, and what it does until then shall not be done twice.
+Status Supervisor::await_earlier_copy(SignalQueue& signals) {
+    if (!slurm_ || site_.job.restart_count == 0) return {};
+    TLC_TRY_ASSIGN(earlier, site_.directory.newest_epoch());
+    TLC_TRY_ASSIGN(closed, site_.directory.epoch_closed(earlier));
+    if (earlier == 0 || closed) return {};
+    const auto longest = longest_lease(slurm_->settings().slurmd_timeout);
+    auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(longest);
+    const auto job = ask_slurm_job(site_.job.id, patience);
+    const auto now = std::chrono::system_clock::now();
+    // Slurm calls the time of the requeue that of the submission.
+    if (job && job->submitted && *job->submitted <= now)
+        wait = std::chrono::duration_cast<std::chrono::milliseconds>(*job->submitted + longest - now);
+    if (wait.count() <= 0) return {};
+    log::info("waiting {}: until then an earlier copy of the job may compute on a node that is cut off",
+              duration_text(wait));
+    const auto end = Clock::now() + wait;
+    while (Clock::now() < end) {
+        pollfd wanted{signals.fd(), POLLIN, 0};
+        ::poll(&wanted, 1, 100);
+        while (const auto number = signals.take())
+            if (*number == SIGTERM || *number == SIGINT)
+                return fail("interrupted before the job could continue; its checkpoints are as they were");
+    }
+    return {};
+}
+
+// An Error if the job is another copy's.
+Status Supervisor::follow_slurm() {
+    const auto news = slurm_->take();
+    if (news.lease == Lease::State::over)
+        return fail(ErrorKind::busy, "Slurm has begun another copy of the job; this one stops");
+    if (news.lease == Lease::State::lost && !std::exchange(suspended_, true))
+        log::warning(
+            "no contact with slurmctld for {}: the VM stands still, as another copy of the job may have been "
+            "begun",
+            duration_text(std::chrono::duration_cast<std::chrono::milliseconds>(news.silence)));
+    if (news.lease == Lease::State::held && suspended_) {
+        if (auto owned = site_.directory.fence(life_->epoch()); !owned)
+            return in_context(owned.error(),
+                              "this copy of the job has been replaced by a newer one and stops");
+        slurm_->resume();
+        suspended_ = false;
+        last_heartbeat_ = last_running_ = Clock::now();
+        log::info("contact with slurmctld again, the job is still this copy's: the VM goes on");
+    }
+    if (news.job && !suspended_) notice(*news.job);
+    return {};
+}
+
+// How long before its end the job should be asked for a last checkpoint.
+std::chrono::milliseconds Supervisor::notice_needed() const {
+    const auto usual = next_is_full_ || !engine_ ? latency_of_full_ : latency_of_further_;
+    const std::chrono::milliseconds guess(life_->vm().resident_bytes() * 1000 / assumed_bytes_per_second);
+    constexpr std::chrono::seconds least{5};
+    const auto latency = std::max<std::chrono::milliseconds>(usual.value_or(guess), least);
+    return latency * 3 / 2 + least + 2 * lease_interval(slurm_->settings().slurmd_timeout);
+}
+
+void Supervisor::notice(const SlurmJob& job) {
+    if (leaving_ || end_ || noticed_ || job.state != "RUNNING") return;
+    if (job.preempted) {
+        noticed_ = true;
+        log::info("Slurm preempts the job; its grace time ends {}",
+                  job.ends ? utc_text(*job.ends) : "some time");
+        leaving_ = Leaving{.fate = Fate::requeued,
+                           .deadline = grace_end(job),
+                           .by_notice = true,
+                           .published_before = published_};
+        return;
+    }
+    if (!job.ends || std::chrono::system_clock::now() + notice_needed() < *job.ends) return;
+    noticed_ = true;
+    log::info("the job's time limit comes at {}", utc_text(*job.ends));
+    if (site_.job.request.continues)
+        leaving_ = Leaving{.fate = Fate::timed_out,
+                           .deadline = grace_end(job),
+                           .by_notice = true,
+                           .published_before = published_};
+    else
+        next_checkpoint_ = Clock::now();
+}
+
+// A little before what Slurm says; a job without an end is asked again by TERM.
+Supervisor::Clock::time_point Supervisor::grace_end(const SlurmJob& job) const {
+    constexpr std::chrono::seconds margin{2};
+    constexpr std::chrono::hours unknown{1};
+    if (!job.ends) return Clock::now() + unknown;
+    const auto left = *job.ends - std::chrono::system_clock::now();
+    return Clock::now() + std::chrono::duration_cast<Clock::duration>(left) - margin;
+}
+
+} // namespace tlc
