@@ -7,6 +7,7 @@ setup() {
   bin=${TLC_BUILD:?set TLC_BUILD to the CMake build directory}/bin
   export PATH=$bin:$PATH TLC_CONFIG=/dev/null
   unset TLC_VM_CHECKPOINT_DIR
+  for name in tlc-restart tlc-run tlc-engine; do "$bin/$name" --version; done
   cd "$BATS_TEST_TMPDIR"
   # A program of the same name that knows two jobs with three checkpoints; everything else it leaves to the real one.
   mkdir stub files

@@ -6,6 +6,7 @@
 setup() {
   root=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
   bin=${TLC_BUILD:?set TLC_BUILD to the CMake build directory}/bin
+  for name in tlc-restart tlc-run tlc-engine; do "$bin/$name" --version; done
   pages=("$root"/restart-tools/man/* "$root"/tlc-engine/man/* "$root"/spank-plugin/man/*)
   restart=$root/restart-tools/man/tlc-restart.1
   engine=$root/tlc-engine/man/tlc-engine.1
