@@ -36,8 +36,12 @@ endfunction()
 
 file(GLOB documents ${PROJECT_SOURCE_DIR}/tlc-engine/docs/*.md)
 tlc_documents(tlc CHANGELOG.md ${documents})
-install(FILES examples/tlc.toml examples/udev/70-tlc.rules
+# The example names the built-in paths, which depend on the prefix.
+file(READ examples/tlc.toml example)
+string(REPLACE "/usr/local/" "${CMAKE_INSTALL_PREFIX}/" example "${example}")
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/examples/tlc.toml CONTENT "${example}" @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/examples/tlc.toml examples/udev/70-tlc.rules
         DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/tlc/examples COMPONENT tlc)
 if(TLC_INSTALL_CONFIGURATION)
-  install(FILES examples/tlc.toml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/tlc COMPONENT tlc)
+  install(FILES ${PROJECT_BINARY_DIR}/examples/tlc.toml DESTINATION ${CMAKE_INSTALL_FULL_SYSCONFDIR}/tlc COMPONENT tlc)
 endif()

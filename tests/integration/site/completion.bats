@@ -7,6 +7,7 @@ setup() {
   bin=${TLC_BUILD:?set TLC_BUILD to the CMake build directory}/bin
   export PATH=$bin:$PATH TLC_CONFIG=/dev/null
   unset TLC_VM_CHECKPOINT_DIR
+  for name in tlc-restart tlc-run tlc-engine; do "$bin/$name" --version; done
   cd "$BATS_TEST_TMPDIR"
   # A program of the same name that knows two jobs with three checkpoints; everything else it leaves to the real one.
   mkdir stub files
@@ -64,9 +65,10 @@ long_options() { "$@" --help | sed -nE 's/^  (-[^ {]*).*/\1/p' | tr , '\n' | gre
 
 @test "tlc-restart: commands and options are those of the program" {
   file=$root/restart-tools/completion/tlc-restart
-  offers 'diff export list prune run show verify' tlc-restart ''
+  offers 'diff export list prune run show status verify' tlc-restart ''
   offers 'show' tlc-restart sh
-  for command in list show verify prune run export diff; do
+  offers 'status' tlc-restart st
+  for command in list show status verify prune run export diff; do
     for option in $(long_options tlc-restart "$command"); do
       [[ " $(offered tlc-restart "$command" --) " == *" $option "* ]] || { echo "$command $option"; return 1; }
     done

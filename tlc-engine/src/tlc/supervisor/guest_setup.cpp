@@ -150,7 +150,7 @@ Status prepare_initramfs(const Job& job, const SiteConfig& config, bool merge_ou
 Status stage_out(const Job& job, const std::filesystem::path& live) {
     if (stages_nothing(job.request.stage_out)) return {};
     TLC_TRY_ASSIGN(work, whole_work_disk(live));
-    TLC_TRY_ASSIGN(summary, read_back({work, job.directory, job.request.stage_out, excluded(job)}));
+    TLC_TRY_ASSIGN(summary, read_back({work, job.directory, job.request.stage_out, excluded(job), job.request.stage_in}));
     log::info("staged out files={} size={} unchanged={}", summary.files, size_text(summary.bytes),
               summary.unchanged);
     for (const auto& problem : summary.problems)
