@@ -57,7 +57,7 @@ cut() { # cut N: the disk as it is now, and what was published before
   cp --reflink=always "$disk_file" "$host/cut-$1"
 }
 
-# power_cuts N: at least so many in merges, and then one with all processes. The last one is $cuts.
+# power_cuts N: at least so many in merges, and then one with all processes. $cuts: how many in all, in $merges merges.
 power_cuts() {
   local n=0
   while [ $n -lt "$1" ]; do
@@ -77,6 +77,7 @@ power_cuts() {
   kill -9 "$run_pid" $(pgrep -P "$run_pid")
   finished
   cuts=$n
+  merges=$(lines ' merging the images')
 }
 
 # power_comes_back FILE: the disk is what the cut has left.
@@ -106,7 +107,7 @@ every_checkpoint_is_whole() {
     power_comes_back "$host/cut-$n"
     every_checkpoint_is_whole "$(cat "$host/published-$n")"
   done
-  echo "# $cuts power cuts in $(lines ' merging the images') merges" >&3
+  echo "# $cuts power cuts in $merges merges: every checkpoint whole" >&3
   run -7 bash -c "'$bin/tlc-restart' run --local '$(basename "$(job_directory)")' >again 2>err"
   one_life again "$(wc -l <again)"
   [ "$(tail -n 1 progress)" = "$(tail -n 1 again)" ]

@@ -34,6 +34,19 @@ Result<nlohmann::json> find_job(Qmp& qmp, const std::string& drive) {
     return nlohmann::json();
 }
 
+// A merge copies no more than what lies in the overlays below the newest.
+Status check_room(const std::filesystem::path& live, const ImageChain& chain) {
+    uint64_t needed = reserve;
+    for (size_t i = 1; i < chain.images.size() && !chain.images[i].raw(); ++i) {
+        struct stat info {};
+        if (::stat((live / chain.images[i].file).c_str(), &info) == 0)
+            needed += static_cast<uint64_t>(info.st_blocks) * 512;
+    }
+    TLC_TRY_ASSIGN(free, free_space(live));
+    if (free >= needed) return {};
+    return fail("it may need {}, and {} are free", size_text(needed), size_text(free));
+}
+
 } // namespace
 
 void ChainMerge::begin_if_due(Qmp& qmp, const std::filesystem::path& live) {
@@ -69,19 +82,6 @@ Status ChainMerge::begin(Qmp& qmp, const std::filesystem::path& live, const Disk
     unmoved_ = {};
     began_ = next_look_ = Clock::now();
     return {};
-}
-
-// A merge copies no more than what lies in the overlays below the newest.
-Status ChainMerge::check_room(const std::filesystem::path& live, const ImageChain& chain) const {
-    uint64_t needed = reserve;
-    for (size_t i = 1; i < chain.images.size() && !chain.images[i].raw(); ++i) {
-        struct stat info {};
-        if (::stat((live / chain.images[i].file).c_str(), &info) == 0)
-            needed += static_cast<uint64_t>(info.st_blocks) * 512;
-    }
-    TLC_TRY_ASSIGN(free, free_space(live));
-    if (free >= needed) return {};
-    return fail("it may need {}, and {} are free", size_text(needed), size_text(free));
 }
 
 bool ChainMerge::holds_up_checkpoint() {

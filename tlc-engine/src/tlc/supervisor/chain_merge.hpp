@@ -39,7 +39,6 @@ class ChainMerge {
   private:
     using Clock = std::chrono::steady_clock;
     Status begin(Qmp& qmp, const std::filesystem::path& live, const DiskImage& newest);
-    Status check_room(const std::filesystem::path& live, const ImageChain& chain) const;
     void watch(Qmp& qmp, const nlohmann::json& job);
     Status take_end(Qmp& qmp, const std::filesystem::path& live);
 
