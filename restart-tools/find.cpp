@@ -3,6 +3,7 @@
 #include <tlc/supervisor/job_file.hpp>
 
 #include <cstdlib>
+#include <unistd.h>
 
 #include "commands.hpp"
 
@@ -24,7 +25,15 @@ Result<JobDirectory> find_job(const std::filesystem::path& root, const std::stri
     for (const auto& job : jobs) {
         const auto directory = job.path().filename().string();
         if (directory == name) return job;
-        if (directory.ends_with("-" + name)) found.push_back(job);
+        const bool ours = directory.ends_with(fmt::format("-{}.u{}", name, ::geteuid()));
+        if (ours || directory.ends_with("-" + name)) found.push_back(job);
+    }
+    // One that is there but cannot be opened is no riddle.
+    std::error_code error;
+    for (std::filesystem::directory_iterator at(root, error), end; found.empty() && !error && at != end;
+         at.increment(error)) {
+        const auto directory = at->path().filename().string();
+        if (directory == name || directory.ends_with("-" + name)) TLC_TRY(JobDirectory::open(at->path()));
     }
     if (found.empty())
         return fail(ErrorKind::no_checkpoint,

@@ -4,7 +4,9 @@
 
 support=$BATS_TEST_DIRNAME/../../support
 
-setup_file() {
+setup_file() { cluster_file_up; }
+
+cluster_file_up() {
   storage_up
   ! nm -D "$TLC_BUILD/lib/spank_tlc.so" | grep -qE '__(asan|tsan)_init' ||
     skip "a plugin built with a sanitizer cannot be loaded into Slurm's programs"

@@ -7,6 +7,16 @@ bats_require_minimum_version 1.5.0
 load helper
 load cluster_helper
 
+# One job takes three minutes of waiting for its time limit. It has the third node, everything else the others.
+setup_file() {
+  cluster_file_up
+  "$support/cluster" name n3 --dir "$CLUSTER_DIR/cluster" >"$TEST_DIR/third"
+  submit --vm-checkpoint=1h --vm-checkpoint-continue --time=1 --nodelist="$(cat "$TEST_DIR/third")" job.sh 18 5 0 >"$TEST_DIR/limited"
+}
+
+start() { submit --exclude="$(cat "$TEST_DIR/third")" "$@" job.sh "$lines" 0.5 0; }
+lines=60
+
 nth_line() { grep -qs "^$2 " "$TEST_DIR/job/job-$1.out"; }
 # The time of the first line of the job's log with these words, in seconds.
 time_of() { date -d "$(grep -m 1 -- "$2" "$(log_of "$1")" | cut -d' ' -f1)" +%s; }
@@ -18,12 +28,12 @@ whole() { # whole JOB LINES: it has completed, its output whole
 }
 first_copy() { pgrep -f "qemu.*-$1/live-1/"; }
 no_first_copy() { ! first_copy "$1" >/dev/null; }
-all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
+all_idle() { [ "$(sinfo -h -N -p low -o '%N %t' | grep -v "^$(cat "$TEST_DIR/third") " | grep -c ' idle$')" = 2 ]; }
 
 @test "cut off: the copy there stands still before another one begins, and ends when the network is back" {
   local job node n
   for n in $(seq "${TLC_CUTS:-1}"); do
-    job=$(submit --vm-checkpoint=6s job.sh 80 0.5 0)
+    job=$(lines=80 start --vm-checkpoint=6s)
     until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
     node=$(field "$job" NodeList)
     slurm_cluster cut "$node"
@@ -43,7 +53,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
 
 @test "cut off for a moment: the VM stands still and goes on" {
   local job node
-  job=$(submit --vm-checkpoint=1h job.sh 60 0.5 0)
+  job=$(start --vm-checkpoint=1h)
   until_true 120 nth_line "$job" 3 || { show "$job"; return 1; }
   node=$(field "$job" NodeList)
   slurm_cluster cut "$node"
@@ -56,7 +66,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
 
 @test "slurmd dies, the job stays: the copy there ends before another one begins" {
   local job node
-  job=$(submit --vm-checkpoint=6s job.sh 80 0.5 0)
+  job=$(lines=80 start --vm-checkpoint=6s)
   until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
   node=$(field "$job" NodeList)
   slurm_cluster slurmd-off "$node"
@@ -69,7 +79,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
 
 @test "slurmctld and slurmd are restarted: the job does not notice" {
   local job node
-  job=$(submit --vm-checkpoint=6s job.sh 60 0.5 0)
+  job=$(start --vm-checkpoint=6s)
   until_true 120 nth_line "$job" 3 || { show "$job"; return 1; }
   node=$(field "$job" NodeList)
   slurm_cluster controller-off
@@ -84,9 +94,9 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
 
 @test "preempted: a last checkpoint at the start of the grace time, and the node is free at once" {
   local job high
-  job=$(submit --vm-checkpoint=1h job.sh 60 0.5 0)
+  job=$(start --vm-checkpoint=1h)
   until_true 120 nth_line "$job" 10 || { show "$job"; return 1; }
-  high=$(submit --partition=high --nodes=3 --exclusive --wrap='sleep 3')
+  high=$(submit --partition=high --nodes=2 --exclude="$(cat "$TEST_DIR/third")" --exclusive --wrap='sleep 3')
   until_true 30 ended "$high"
   whole "$job" 60
   grep -q 'Slurm preempts the job' "$(log_of "$job")"
@@ -95,18 +105,9 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
   grep -q 'restored checkpoint=1 ' "$(log_of "$job")"
 }
 
-@test "out of time with --vm-checkpoint-continue: requeued again and again until the script ends" {
-  local job
-  job=$(submit --vm-checkpoint=1h --vm-checkpoint-continue --time=1 job.sh 18 5 0)
-  until_true 300 ended "$job" || { show "$job"; return 1; }
-  whole "$job" 18
-  [ "$(field "$job" Restarts)" -ge 1 ]
-  grep -q 'has reached its time limit; it is requeued' "$(log_of "$job")"
-}
-
 @test "suspended and resumed, held and released, its node drained: the job goes on" {
   local job node
-  job=$(submit --vm-checkpoint=1h job.sh 60 0.5 0)
+  job=$(start --vm-checkpoint=1h)
   until_true 120 nth_line "$job" 3 || { show "$job"; return 1; }
   node=$(field "$job" NodeList)
   scontrol suspend "$job"
@@ -127,7 +128,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
 
 @test "an administrator sets a node that is cut off DOWN: the next copy waits until the first stands still" {
   local job node
-  job=$(submit --vm-checkpoint=6s job.sh 80 0.5 0)
+  job=$(lines=80 start --vm-checkpoint=6s)
   until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
   node=$(field "$job" NodeList)
   slurm_cluster cut "$node"
@@ -142,7 +143,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -c '^idle$')" = 3 ]; }
 
 @test "its node reboots before Slurm misses it: the job goes on from its checkpoint" {
   local job node
-  job=$(submit --vm-checkpoint=6s job.sh 80 0.5 0)
+  job=$(lines=80 start --vm-checkpoint=6s)
   until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
   node=$(field "$job" NodeList)
   slurm_cluster power-off "$node"
@@ -158,7 +159,7 @@ stands_still() { [ -z "$(cat "/proc/$1"/task/*/stat 2>/dev/null | sed 's/.*) //'
 
 @test "the checkpoint directory hangs: the job goes on with it; and cut off meanwhile, the VM stands still all the same" {
   local job node vm
-  job=$(submit --vm-checkpoint=6s job.sh 60 0.5 0)
+  job=$(start --vm-checkpoint=6s)
   until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
   fsfreeze -f "$TEST_DIR/checkpoints"
   sleep 9
@@ -176,4 +177,12 @@ stands_still() { [ -z "$(cat "/proc/$1"/task/*/stat 2>/dev/null | sed 's/.*) //'
   slurm_cluster heal "$node"
   whole "$job" 60
   until_true 120 all_idle
+}
+
+@test "out of time with --vm-checkpoint-continue: requeued again and again until the script ends" {
+  local job
+  job=$(cat "$TEST_DIR/limited")
+  whole "$job" 18
+  [ "$(field "$job" Restarts)" -ge 1 ]
+  grep -q 'has reached its time limit; it is requeued' "$(log_of "$job")"
 }

@@ -46,6 +46,9 @@ Result<JobDirectory> open_store(const JobDirectory& directory, const fs::path& l
     const std::string name = directory.path().filename().string();
     const auto dash = name.find('-');
     const auto own = local_dir / name;
+    // Not before it is known to be ours: who made it could have put anything there.
+    std::error_code error;
+    if (fs::exists(fs::symlink_status(own, error))) TLC_TRY(JobDirectory::open(own));
     const auto owner = read_text(own / owner_file);
     if (owner && *owner != owner_of(directory))
         return fail(

@@ -8,6 +8,8 @@
 #include <tlc/supervisor/session.hpp>
 #include <tlc/vm/accelerator.hpp>
 
+#include <sys/stat.h>
+
 #include <charconv>
 #include <cstdlib>
 #include <fcntl.h>
@@ -62,13 +64,24 @@ Status set_aside(const std::filesystem::path& old) {
     }
 }
 
+bool is_of_another_user(const std::filesystem::path& path) {
+    struct stat info {};
+    return ::lstat(path.c_str(), &info) == 0 && info.st_uid != ::geteuid();
+}
+
 Result<JobDirectory> open_directory(const Job& job, const std::filesystem::path& root) {
     if (job.restart_from) return JobDirectory::open(*job.restart_from);
-    const auto path = root / job.name();
+    // In a root where everybody may make directories anybody may have made this one.
+    std::string id = job.id;
+    if (is_of_another_user(root / job.name())) id += fmt::format(".u{}", ::geteuid());
+    const auto path = root / fmt::format("{}-{}", job.cluster, id);
     std::error_code error;
-    const bool continues = job.restart_count > 0 && !read_job_result(path);
-    if (std::filesystem::exists(path, error) && !continues) TLC_TRY(set_aside(path));
-    return JobDirectory::create(root, job.cluster, job.id);
+    if (std::filesystem::exists(std::filesystem::symlink_status(path, error))) {
+        // Nothing is read from it before it is known to be ours.
+        TLC_TRY(JobDirectory::open(path));
+        if (job.restart_count == 0 || read_job_result(path)) TLC_TRY(set_aside(path));
+    }
+    return JobDirectory::create(root, job.cluster, id);
 }
 
 std::string default_cpu(const std::string& accelerator) { return accelerator == "kvm" ? "host" : "max"; }
