@@ -68,10 +68,12 @@ Status Supervisor::follow_slurm() {
     const auto news = slurm_->take();
     if (news.lease == Lease::State::over)
         return fail(ErrorKind::busy, "Slurm has begun another copy of the job; this one stops");
-    if (news.lease == Lease::State::lost && !std::exchange(suspended_, true))
+    // Lost and back again while this thread waited for a disk: the VM stands still all the same.
+    const bool stands_still = news.stopped || news.lease == Lease::State::lost;
+    if (stands_still && !std::exchange(suspended_, true))
         log::warning(
-            "no contact with slurmctld for {}: the VM stands still, as another copy of the job may have been "
-            "begun",
+            "no contact with slurmctld for a while (now {}): the VM stands still, as another copy of the job "
+            "may have been begun",
             duration_text(std::chrono::duration_cast<std::chrono::milliseconds>(news.silence)));
     if (news.lease == Lease::State::held && suspended_) {
         if (auto owned = site_.directory.fence(life_->epoch()); !owned)
