@@ -18,12 +18,17 @@ load cluster_helper
   one_life "$TEST_DIR/job/job-$zero.out" 3
 }
 
+status_tells_of_two() {
+  as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status --json "$1" | jq -e '.checkpoints >= 2' >/dev/null
+}
+
 @test "a node dies: the job goes on elsewhere with its nonce and counter, its output whole" {
   local job node
   job=$(submit --vm-checkpoint=6s --comment="of mine" job.sh 90 0.5 7)
   until_true 120 job_has_taken "$job" 2 || { show "$job"; return 1; }
   # What the user sees of it.
   until_true 30 eval 'scontrol -o show job "$job" | grep -q "Comment=of mine \[tlc: checkpoint "' || { scontrol show job "$job"; return 1; }
+  until_true 5 status_tells_of_two "$job" || { show "$job"; return 1; }
   run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status "$job"
   echo "$output"
   [[ $output == *"state            running on $(field "$job" NodeList) for "* ]]

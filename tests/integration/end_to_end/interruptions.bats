@@ -51,6 +51,32 @@ all_idle() { [ "$(sinfo -h -N -p low -o '%N %t' | grep -v "^$(cat "$TEST_DIR/thi
   done
 }
 
+@test "its QEMU dies, or the script ends, while cut off: nothing is done until slurmctld says whose the job is" {
+  local job node
+  job=$(lines=80 start --vm-checkpoint=6s)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  node=$(field "$job" NodeList)
+  slurm_cluster cut "$node"
+  kill -9 "$(first_copy "$job")"
+  until_true 30 grep -qs 'waiting for slurmctld' "$(log_of "$job")" || { show "$job"; return 1; }
+  until_true 120 grep -qs 'info restored' "$(log_of "$job")" || { show "$job"; return 1; }
+  slurm_cluster heal "$node"
+  whole "$job" 80
+  # Of the copy that was cut off, and of the one after it.
+  [ "$(grep -cE 'info (booted|restored)' "$(log_of "$job")")" = 2 ]
+  until_true 120 all_idle
+
+  job=$(lines=22 start --vm-checkpoint=6s)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  node=$(field "$job" NodeList)
+  slurm_cluster cut "$node"
+  until_true 60 grep -qs 'script ended code=0' "$(log_of "$job")" || { show "$job"; return 1; }
+  slurm_cluster heal "$node"
+  whole "$job" 22
+  [ "$(grep -c 'info finished code=0' "$(log_of "$job")")" = 1 ]
+  until_true 120 all_idle
+}
+
 @test "cut off for a moment: the VM stands still and goes on" {
   local job node
   job=$(start --vm-checkpoint=1h)

@@ -18,6 +18,9 @@ setup() {
     { cat "$TEST_DIR/cluster.log"; return 1; }
   eval "$("$support/cluster" env --dir "$CLUSTER_DIR/cluster")"
   export SLURM_CONF
+  # While QEMU is stopped by the test the supervisor waits for its answers, seconds each.
+  sed -i 's/^KillWait=.*/KillWait=30/' "$SLURM_CONF"
+  scontrol reconfigure
   cd "$TEST_DIR/job"
   writing_job
 }

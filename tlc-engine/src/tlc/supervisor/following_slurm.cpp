@@ -63,6 +63,31 @@ Status Supervisor::await_earlier_copy(SignalQueue& signals) {
     return {};
 }
 
+// Before something that cannot be undone: only slurmctld knows whether the job is still this copy's, so
+// nothing is done until it has said so. An Error if it is not, or is to be another's.
+Status Supervisor::confirm_ours(SignalQueue& signals) {
+    if (!slurm_) return {};
+    const auto each = lease_patience(slurm_->settings().slurmd_timeout);
+    for (bool told = false;; told = true) {
+        const auto job = ask_slurm_job(site_.job.id, each);
+        if (job && is_replaced(*job, site_.job.restart_count))
+            return fail(ErrorKind::busy, "Slurm has begun another copy of the job; this one stops");
+        if (job && job->restarts > site_.job.restart_count)
+            return fail("the job is being requeued and will continue from its latest checkpoint");
+        // One that it has forgotten is not begun elsewhere.
+        if (job || job.error().message.find("Invalid job id") != std::string::npos) return {};
+        if (!told)
+            log::warning("waiting for slurmctld, which alone knows whose the job is: {}",
+                         job.error().message);
+        pollfd wanted{signals.fd(), POLLIN, 0};
+        ::poll(&wanted, 1, 1000);
+        while (const auto number = signals.take())
+            if (*number == SIGTERM || *number == SIGINT)
+                return fail("signal {} came while slurmctld was waited for; the job's checkpoints stay",
+                            *number);
+    }
+}
+
 // An Error if the job is another copy's.
 Status Supervisor::follow_slurm() {
     const auto news = slurm_->take();

@@ -67,16 +67,16 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
             // QEMU ends with 0 when the guest powers off, be its memory complete or not.
             if (memory_lost_ && (status->signalled || status->code != 0 || unusable_.contains(restored_)))
                 end_.reset();
-            if (end_) return finish();
-            TLC_TRY(handle_vm_end(*status));
+            if (end_) return finish(signals);
+            TLC_TRY(handle_vm_end(*status, signals));
         } else if (end_ && Clock::now() - end_seen_ > power_off_limit) {
             log::warning("the guest did not power off; it is stopped");
             life_->vm().kill();
-            if (!life_->filler()) return finish();
+            if (!life_->filler()) return finish(signals);
             // It may have waited for memory, and what it has written is not all on its disk.
             take_filling(fail("the guest did not power off"));
             end_.reset();
-            TLC_TRY(handle_vm_end(ExitStatus{true, SIGKILL}));
+            TLC_TRY(handle_vm_end(ExitStatus{true, SIGKILL}, signals));
         }
         const bool due = Clock::now() >= next_checkpoint_;
         if (due && started_ && !end_ && !taking_ && !leaving_ && !told_of_time_limit_ && !life_->filler() &&
@@ -269,13 +269,16 @@ void Supervisor::take_filling(const Result<nlohmann::json>& answer) {
     if (answer.error().kind == ErrorKind::damaged) unusable_[restored_] = answer.error();
 }
 
-Status Supervisor::handle_vm_end(const ExitStatus& status) {
+Status Supervisor::handle_vm_end(const ExitStatus& status, SignalQueue& signals) {
     log::warning("QEMU ended unexpectedly: {}; the job continues from its last checkpoint", status.text());
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the VM ended meanwhile"});
+    // A copy that is not the job's any more must not take an epoch from the one that is.
+    TLC_TRY(confirm_ours(signals));
     return begin_life();
 }
 
-Result<JobEnd> Supervisor::finish() {
+Result<JobEnd> Supervisor::finish(SignalQueue& signals) {
+    TLC_TRY(confirm_ours(signals));
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
     engine_.reset();
     // The checkpoints, and what comes back, are a newer run's if there is one.

@@ -50,6 +50,7 @@ class Supervisor {
     Status handle_signals(SignalQueue& signals);
     void watch_slurm();
     Status await_earlier_copy(SignalQueue& signals);
+    Status confirm_ours(SignalQueue& signals);
     Status follow_slurm();
     void notice(const SlurmJob& job);
     std::chrono::milliseconds notice_needed() const;
@@ -59,7 +60,7 @@ class Supervisor {
     Status leave();
     bool last_checkpoint_fits() const;
     bool has_progressed() const;
-    Status handle_vm_end(const ExitStatus& status);
+    Status handle_vm_end(const ExitStatus& status, SignalQueue& signals);
     void start_checkpoint();
     void prepare_engine();
     Status start_engine();
@@ -88,7 +89,7 @@ class Supervisor {
     const char* state() const;
     std::optional<JobStatus::Last> newest_anywhere() const;
     void end_engine(std::string_view why);
-    Result<JobEnd> finish();
+    Result<JobEnd> finish(SignalQueue& signals);
     Status discard(uint64_t sequence) const;
 
     const JobSite& site_;
