@@ -107,7 +107,7 @@ status_tells_of_two() {
   grep -q 'signal 15 arrived' "$(log_of "$job")"
   run ! grep -qE 'time for a last checkpoint|checkpoint=' "$(log_of "$job")"
   run ! grep -q 'being requeued' "$TEST_DIR/job/job-$job.out"
-  until_true 30 bash -c "! pgrep -f '/[a-z0-9]*-$job/live-' >/dev/null"
+  until_true 30 bash -c "! pgrep -f '$TEST_DIR/[c]heckpoints/[a-z0-9]*-$job/live-' >/dev/null"
 }
 
 @test "more guest memory than the job has: refused with what to write" {

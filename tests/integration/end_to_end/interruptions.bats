@@ -26,7 +26,7 @@ whole() { # whole JOB LINES: it has completed, its output whole
   [ "$(field "$1" JobState)" = COMPLETED ]
   one_life "$TEST_DIR/job/job-$1.out" "$2"
 }
-first_copy() { pgrep -f "qemu.*-$1/live-1/"; }
+first_copy() { pgrep -f "qemu.*$TEST_DIR/checkpoints/[a-z0-9]*-$1/live-1/"; }
 no_first_copy() { ! first_copy "$1" >/dev/null; }
 all_idle() { [ "$(sinfo -h -N -p low -o '%N %t' | grep -v "^$(cat "$TEST_DIR/third") " | grep -c ' idle$')" = 2 ]; }
 

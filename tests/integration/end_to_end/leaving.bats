@@ -45,7 +45,7 @@ ended() { scontrol -o show job "$job" | grep -qE 'JobState=(COMPLETED|FAILED|CAN
   job=$(as_user sbatch --parsable --mem=900M --output=job-%j.out --vm-checkpoint=5s job.sh 140 0.5 0 | cut -d';' -f1)
   until_true 180 log_has 'merging the images of the drive root'
   # It stays in the middle until TERM has come.
-  stopped=$(pgrep -f "qemu-system.*/checkpoints/[a-z0-9]*-$job/live-")
+  stopped=$(pgrep -f "qemu-system.*$TEST_DIR/checkpoints/[a-z0-9]*-$job/live-")
   kill -STOP "$stopped"
   local taken
   taken=$(checkpoints_in "$(log)")
