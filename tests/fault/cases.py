@@ -106,7 +106,7 @@ def cut_after_failed_sync(worker, number):
     worker.place.clear()
     worker.programs.live(worker.place.tree, "first", worker.place.journal, mode="error", errno="EIO", at=number)
     journal = Journal(worker.place.journal)
-    ran, wrong = cuts.check(worker, journal, number, number + 80, cuts.EXTREMES, randoms=0)
+    ran, wrong = cuts.check(worker, journal, number, number + worker.sequence.reach, cuts.EXTREMES, randoms=0)
     return ran, [f"{describe(journal, {'mode': 'EIO'})}, {text}" for text in wrong]
 
 

@@ -196,7 +196,7 @@ Result<Both> check_found(const fs::path& root, const fs::path& node, const Both&
 
 Status check_new_run(const test::Levels& levels, const Both& found) {
     TLC_TRY_ASSIGN(before, levels.store.list());
-    TLC_TRY_ASSIGN(run, test::JobRun::begin(levels, 1000, [](const std::string&) {}));
+    TLC_TRY_ASSIGN(run, test::JobRun::begin(levels, 1000000, [](const std::string&) {}));
     for (const auto& checkpoint : before)
         if (checkpoint.manifest->epoch >= run.epoch())
             return fail("epoch {} of checkpoint {} is claimed again", run.epoch(), checkpoint.sequence);
@@ -213,7 +213,7 @@ Status check_new_run(const test::Levels& levels, const Both& found) {
     if (auto taken = run.take(); !taken) return in_context(taken.error(), "no new checkpoint can be made");
     TLC_TRY_ASSIGN(newest, levels.store.newest());
     if (newest.manifest->epoch != run.epoch()) return fail("the new checkpoint is not the newest");
-    Both wanted{{{newest.sequence, 1000}}, {}};
+    Both wanted{{{newest.sequence, 1000000}}, {}};
     if (levels.two()) {
         // Beside those there are, so that the packs are built on.
         if (auto carried = run.carry_taken(100); !carried)

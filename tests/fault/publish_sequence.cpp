@@ -30,77 +30,94 @@ struct Place {
     bool chains;
 };
 
-// A job that cannot begin is requeued.
-Result<JobRun> begin(const Place& place, uint64_t first_step) {
-    const auto once = [&]() -> Result<JobRun> {
-        TLC_TRY_ASSIGN(levels, test::Levels::create(place.root, place.node, place.chains));
-        return JobRun::begin(std::move(levels), first_step, note);
-    };
-    auto run = once();
-    return run ? std::move(run) : once();
+// The job's runs, one after the other; each has steps of its own.
+class Life {
+  public:
+    Life(Place place, uint64_t first_step) : place_(std::move(place)), first_step_(first_step) {}
+
+    // A job that cannot begin is requeued.
+    Result<JobRun> begin() {
+        auto run = once();
+        if (!run) run = once();
+        first_step_ *= 10;
+        return run;
+    }
+
+  private:
+    Result<JobRun> once() const {
+        TLC_TRY_ASSIGN(levels, test::Levels::create(place_.root, place_.node, place_.chains));
+        return JobRun::begin(std::move(levels), first_step_, note);
+    }
+    Place place_;
+    uint64_t first_step_;
+};
+
+// A job whose disk has lost what was written to it goes on from what it has published.
+Status take(JobRun& run, Life& life) {
+    const auto taken = run.take();
+    if (taken) return {};
+    fmt::print(stderr, "a checkpoint was given up: {}\n", taken.error().message);
+    if (taken.error().kind != ErrorKind::lost_writes) return {};
+    TLC_TRY_ASSIGN(next, life.begin());
+    run = std::move(next);
+    return {};
 }
 
-void take(JobRun& run) {
-    if (const auto taken = run.take(); !taken)
-        fmt::print(stderr, "a checkpoint was given up: {}\n", taken.error().message);
-}
-
-void take_and_carry(JobRun& run) {
-    take(run);
+Status take_and_carry(JobRun& run, Life& life) {
+    TLC_TRY(take(run, life));
     if (const auto carried = run.carry_taken(2); !carried)
         fmt::print(stderr, "a checkpoint stays on the node: {}\n", carried.error().message);
     run.prune(2);
 }
 
 // Another one is published before the carrier has come to it.
-void take_only(JobRun& run) {
-    take(run);
+Status take_only(JobRun& run, Life& life) {
+    TLC_TRY(take(run, life));
     run.do_not_carry_taken();
     run.prune(2);
+    return {};
 }
 
-Status first_life(const Place& place) {
-    TLC_TRY_ASSIGN(run, begin(place, 1));
+Status first_life(Life life) {
+    TLC_TRY_ASSIGN(run, life.begin());
     for (int n = 0; n < 3; ++n) {
-        take(run);
+        TLC_TRY(take(run, life));
         run.prune(2);
     }
     run.prune(1);
     run.restart_engine();
-    take(run);
+    TLC_TRY(take(run, life));
     run.prune(2);
     run.prune(1);
-    TLC_TRY_ASSIGN(next, begin(place, 10));
-    take(next);
+    TLC_TRY_ASSIGN(next, life.begin());
+    TLC_TRY(take(next, life));
     next.prune(2);
     return {};
 }
 
 // The last one of the first run is carried by the next.
-Status first_life_of_two_levels(const Place& place) {
-    TLC_TRY_ASSIGN(run, begin(place, 1));
-    take_and_carry(run);
-    take_only(run);
-    take(run);
+Status first_life_of_two_levels(Life life) {
+    TLC_TRY_ASSIGN(run, life.begin());
+    TLC_TRY(take_and_carry(run, life));
+    TLC_TRY(take_only(run, life));
+    TLC_TRY(take(run, life));
     run.prune(2);
-    TLC_TRY_ASSIGN(next, begin(place, 10));
-    take_and_carry(next);
-    return {};
+    TLC_TRY_ASSIGN(next, life.begin());
+    return take_and_carry(next, life);
 }
 
-Status resumed_life(const Place& place) {
-    TLC_TRY_ASSIGN(run, begin(place, 100));
-    take(run);
+Status resumed_life(Life life) {
+    TLC_TRY_ASSIGN(run, life.begin());
+    TLC_TRY(take(run, life));
     run.prune(2);
-    take(run);
+    TLC_TRY(take(run, life));
     run.prune(1);
     return {};
 }
 
-Status resumed_life_of_two_levels(const Place& place) {
-    TLC_TRY_ASSIGN(run, begin(place, 100));
-    take_and_carry(run);
-    return {};
+Status resumed_life_of_two_levels(Life life) {
+    TLC_TRY_ASSIGN(run, life.begin());
+    return take_and_carry(run, life);
 }
 
 } // namespace
@@ -116,8 +133,11 @@ int main(int argc, char** argv) {
     const bool two = argc == 4;
     const Place place{argv[1], two ? argv[3] : "", chains};
     ::unsetenv("LD_PRELOAD"); // what it starts is not counted
-    const auto lived = life == "first" ? (two ? first_life_of_two_levels(place) : first_life(place))
-                                       : (two ? resumed_life_of_two_levels(place) : resumed_life(place));
+    const bool first = life == "first";
+    Life runs(place, first ? 1 : 10000);
+    const auto lived =
+        first ? (two ? first_life_of_two_levels(std::move(runs)) : first_life(std::move(runs)))
+              : (two ? resumed_life_of_two_levels(std::move(runs)) : resumed_life(std::move(runs)));
     if (!lived) fmt::print(stderr, "the job cannot run: {}\n", lived.error().message);
     return 0;
 }

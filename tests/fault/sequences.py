@@ -13,6 +13,7 @@ class Sequence:
     fsyncs: dict  # by the path below the directory; the loss of any must be seen
     damage: dict  # what is done, and to the last file of that pattern
     chains: bool = False  # the disk is chains of images
+    reach: int = 80  # calls after an fsync that failed at which the power may go
 
 
 def flip(path):
@@ -73,6 +74,7 @@ CHAINS = dataclasses.replace(
             "the end of a frozen image": ("new/root/cluster-4711/0*/disk/root-*.qcow2", shorten),
             "an image below": ("new/root/cluster-4711/0*/disk/work.img", lambda path: path.unlink())},
     chains=True,
+    reach=100000,  # what one checkpoint has lost may be found missing in any later one
 )
 
 CARRY = Sequence(

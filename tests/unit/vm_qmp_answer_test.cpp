@@ -53,5 +53,12 @@ TEST(VmStatus, StandsWhereNothingIsSaid) {
     }
 }
 
+TEST(VmDisks, HaveFailedOnlyIfOneSaysSo) {
+    EXPECT_TRUE(io_failed_in(nlohmann::json::parse(R"([{"io-status": "ok"}, {"io-status": "failed"}])")));
+    for (const char* text :
+         {"[]", "5", "null", R"([7, {"io-status": 7}, {"device": "root"}, {"io-status": "nospace"}])"})
+        EXPECT_FALSE(io_failed_in(nlohmann::json::parse(text))) << text;
+}
+
 } // namespace
 } // namespace tlc

@@ -147,6 +147,22 @@ Status copy_file(const std::filesystem::path& from, const std::filesystem::path&
     return in_context(copied.error(), fmt::format("cannot copy {} to {}", from.string(), to.string()));
 }
 
+Result<Fd> nameless_file(const std::filesystem::path& directory) {
+    std::string name = (directory / ".tlc-file-XXXXXX").string();
+    Fd fd(::mkostemp(name.data(), O_CLOEXEC));
+    if (!fd) return fail_errno(errno, fmt::format("cannot make a file in {}", directory.string()));
+    ::unlink(name.c_str());
+    return fd;
+}
+
+Status try_writing(const std::filesystem::path& directory, size_t bytes) {
+    TLC_TRY_ASSIGN(file, nameless_file(directory));
+    TLC_TRY(write_all(file.get(), std::vector<std::byte>(bytes, std::byte{1})));
+    if (::fsync(file.get()) != 0)
+        return fail_errno(errno, fmt::format("cannot sync a file in {}", directory.string()));
+    return {};
+}
+
 Result<uint64_t> free_space(const std::filesystem::path& path) {
     struct statvfs info {};
     if (::statvfs(path.c_str(), &info) != 0)

@@ -40,6 +40,12 @@ Status clone_file(const std::filesystem::path& from, const std::filesystem::path
 Status copy_file(const std::filesystem::path& from, const std::filesystem::path& to, mode_t mode = 0600,
                  std::optional<uint64_t> bytes = std::nullopt);
 
+// A new empty file that has no name any more, on the file system of the directory.
+Result<Fd> nameless_file(const std::filesystem::path& directory);
+
+// Whether so many bytes can be written and made durable on the file system of a directory; they do not stay.
+Status try_writing(const std::filesystem::path& directory, size_t bytes);
+
 // Bytes an ordinary user may still write on the file system of `path`.
 Result<uint64_t> free_space(const std::filesystem::path& path);
 

@@ -20,6 +20,8 @@ enum class ErrorKind {
     incompatible = 5,
     busy = 6,
     no_space = 7,
+    // What was written to a file has not reached its disk and may be gone.
+    lost_writes = 8,
 };
 
 struct Error {

@@ -54,7 +54,10 @@ Status BtrfsDisk::create_live(const fs::path& path) {
 
 Status BtrfsDisk::prepare(const fs::path& live, const fs::path& to, BlockDevices&) {
     TLC_TRY(must_be_free(to));
-    return check(btrfs_util_sync(live.c_str()), "cannot sync the file system of", live);
+    live_ = live;
+    TLC_TRY(check(btrfs_util_sync(live.c_str()), "cannot sync the file system of", live));
+    // It does not tell of data that could not be written.
+    return sync_files(live);
 }
 
 Status BtrfsDisk::snapshot(const fs::path& live, const fs::path& to, BlockDevices&) {
@@ -68,7 +71,8 @@ Status BtrfsDisk::snapshot(const fs::path& live, const fs::path& to, BlockDevice
 Status BtrfsDisk::settle(const fs::path& snapshot) {
     uint64_t transaction = 0;
     TLC_TRY(check(btrfs_util_start_sync(snapshot.c_str(), &transaction), "cannot sync", snapshot));
-    return check(btrfs_util_wait_sync(snapshot.c_str(), transaction), "cannot sync", snapshot);
+    TLC_TRY(check(btrfs_util_wait_sync(snapshot.c_str(), transaction), "cannot sync", snapshot));
+    return check_written(live_);
 }
 
 Status BtrfsDisk::restore(const fs::path& snapshot, const fs::path& new_live) {

@@ -18,6 +18,9 @@ class BtrfsDisk final : public Disk {
     Status settle(const std::filesystem::path& snapshot) override;
     Status restore(const std::filesystem::path& snapshot, const std::filesystem::path& new_live) override;
     Status remove(const std::filesystem::path& path) override;
+
+  private:
+    std::filesystem::path live_; // of the snapshot that was prepared
 };
 
 } // namespace tlc

@@ -4,7 +4,8 @@
 // runs again, of one Disk and with the same paths; when one fails, or the checkpoint is given up, the caller
 // removes `to` and may begin anew. All paths are on the file system the Disk was opened for. `devices`
 // outlives the Disk. One snapshot at a time; otherwise thread-safe, if no two calls work on the same path. A
-// full disk is ErrorKind::no_space.
+// full disk is ErrorKind::no_space. After ErrorKind::lost_writes, from whatever operation, nothing may be
+// frozen of this live disk any more: what the VM has written is not all there, and nothing will tell so again.
 #pragma once
 
 #include <tlc/base/result.hpp>
@@ -44,6 +45,10 @@ class Disk {
 // ErrorKind::incompatible says what to do where it cannot be.
 Result<std::unique_ptr<Disk>> open_disk(const std::filesystem::path& directory,
                                         std::string_view kind = "auto");
+
+// ErrorKind::lost_writes if something that was written to the live disk, of whatever kind, has not reached the
+// device and nobody was told. Writes nothing.
+Status check_written(const std::filesystem::path& live);
 
 // Removes a live disk, a snapshot or a plain directory of whatever kind; needs no space. Nothing there is
 // success.

@@ -17,7 +17,7 @@ class PlainDisk : public Disk {
 // ErrorKind::busy if there is something at the path.
 Status must_be_free(const std::filesystem::path& path);
 
-// Writes the files of a directory out, and the directory.
+// Writes the files of a directory out, and the directory. ErrorKind::lost_writes if a file could not be.
 Status sync_files(const std::filesystem::path& directory);
 
 // Copies the files of one directory into another, sharing their blocks where the file system can. What was

@@ -8,22 +8,11 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace tlc {
 namespace {
 
 namespace fs = std::filesystem;
-
-Result<Fd> nameless_file(const fs::path& directory) {
-    std::string name = (directory / ".tlc-clone-XXXXXX").string();
-    Fd fd(::mkostemp(name.data(), O_CLOEXEC));
-    if (!fd) return fail_errno(errno, fmt::format("cannot make a file in {}", directory.string()));
-    ::unlink(name.c_str());
-    return fd;
-}
 
 Status clone_files(const fs::path& from, const fs::path& to) {
     TLC_TRY_ASSIGN(names, file_names(from));

@@ -7,17 +7,11 @@
 #include <tlc/disk/image_files.hpp>
 #include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/supervisor.hpp>
-#include <tlc/vm/qmp_answer.hpp>
 
 #include <sys/stat.h>
 
 namespace tlc {
 namespace {
-
-// A checkpoint stops the VM for milliseconds; an engine that holds it this long is broken.
-constexpr auto longest_pause = std::chrono::seconds(20);
-// The guest's agent speaks every ten seconds, unless the guest waits for memory that the engine guards.
-constexpr auto longest_silence = std::chrono::seconds(40);
 
 Result<uint64_t> size_of(const std::filesystem::path& path) {
     std::error_code error;
@@ -106,6 +100,7 @@ Status Supervisor::follow_engine() {
     }
     if (!*answer) {
         abandon_checkpoint(answer->error());
+        if (answer->error().kind == ErrorKind::lost_writes) give_up_disk(answer->error());
         return {};
     }
     auto published = publish_report(**answer);
@@ -118,49 +113,6 @@ Status Supervisor::follow_engine() {
                           "this copy of the job has been replaced by a newer one and stops");
     abandon_checkpoint(published.error());
     return {};
-}
-
-void Supervisor::watch_vm() {
-    if (Clock::now() < next_look_) return;
-    next_look_ = Clock::now() + std::chrono::seconds(1);
-    const std::chrono::seconds stall_limit(site_.config.job.stall_seconds);
-    auto& qmp = life_->vm().qmp();
-    const auto status = qmp.execute("query-status", nlohmann::json::object(), std::chrono::seconds(5));
-    // Without an answer QEMU may itself wait for the engine.
-    const VmStatus vm = status ? vm_status_in(*status) : VmStatus{false, false};
-    const bool running = vm.running;
-
-    // QEMU stops a VM whose disk cannot be written; it may go on as soon as there is room again.
-    const bool disk_full = vm.io_error;
-    if (disk_full && !disk_full_)
-        log::error("the VM waits: its disks in {} cannot be written; free some space there",
-                   life_->live().string());
-    if (disk_full_ && running) log::info("the VM goes on");
-    disk_full_ = disk_full;
-    if (disk_full) last_heartbeat_ = Clock::now();
-    if (disk_full && !qmp.execute("cont")) return;
-
-    if (!engine_ || running || disk_full) last_running_ = Clock::now();
-    if (auto& filler = life_->filler(); filler && filler->stalled(stall_limit)) {
-        take_filling(fail("the engine that brings it has neither computed nor moved data for {} s",
-                          stall_limit.count()));
-        life_->vm().terminate();
-    }
-    if (!engine_) return;
-    if (Clock::now() - last_running_ > longest_pause)
-        end_engine("has held the VM for too long");
-    else if (started_ && !end_ && Clock::now() - last_heartbeat_ > longest_silence)
-        end_engine("may hold up the guest, which gives no sign of life");
-    else if (taking_ && engine_->stalled(stall_limit))
-        end_engine("has neither computed nor moved data for too long");
-}
-
-// The VM runs on when its engine is gone.
-void Supervisor::end_engine(std::string_view why) {
-    log::error("the checkpoint engine {}; it is ended", why);
-    last_running_ = last_heartbeat_ = Clock::now();
-    if (taking_) return abandon_checkpoint(Error{ErrorKind::failed, "its engine did not go on"});
-    engine_.reset();
 }
 
 // The answer of an engine that may be another version than ours.
@@ -214,6 +166,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
                         disk.files[MachineFiles::control]};
     manifest.disk = std::move(disk);
     if (site_.two_levels()) TLC_TRY(site_.directory.fence(manifest.epoch));
+    if (disk_failed()) return fail("the VM's disk fails");
     TLC_TRY(site_.store.publish(manifest));
 
     published_ = manifest.sequence;

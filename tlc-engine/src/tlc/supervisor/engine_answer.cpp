@@ -11,7 +11,7 @@ Result<nlohmann::json> parse_engine_answer(std::string_view line) {
     const auto code = answer.contains("exit_code") && answer["exit_code"].is_number_integer()
                           ? answer["exit_code"].get<int>()
                           : 1;
-    return fail(code >= 1 && code <= 7 ? static_cast<ErrorKind>(code) : ErrorKind::failed, "{}", message);
+    return fail(code >= 1 && code <= 8 ? static_cast<ErrorKind>(code) : ErrorKind::failed, "{}", message);
 }
 
 } // namespace tlc

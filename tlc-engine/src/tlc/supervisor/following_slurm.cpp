@@ -63,10 +63,30 @@ Status Supervisor::await_earlier_copy(SignalQueue& signals) {
     return {};
 }
 
+// A job that begins again and again without ever getting to a checkpoint needs somebody's attention.
+Status Supervisor::check_progress(uint64_t epoch) const {
+    if (!slurm_ || site_.job.restart_count == 0) return {};
+    TLC_TRY_ASSIGN(checkpoints, all_checkpoints());
+    uint64_t newest = 0;
+    for (const auto& checkpoint : checkpoints)
+        if (checkpoint.manifest) newest = std::max(newest, checkpoint.manifest->epoch);
+    if (epoch <= newest + most_lives_without_progress + 1) return {};
+    const auto why = fmt::format("started {} times without a new checkpoint; see {}", epoch - newest - 1,
+                                 site_.directory.log_file().string());
+    if (const auto job = ask_slurm_job(site_.job.id, std::chrono::seconds(10)))
+        (void)set_slurm_comment(site_.job.id, job->comment, "held: " + why, std::chrono::seconds(10));
+    const auto held = run_slurm({"scontrol", "requeuehold", site_.job.id}, std::chrono::seconds(10));
+    return fail("the job was {}{}", why,
+                held ? "; it is held until scontrol release"
+                     : "; Slurm does not hold it: " + held.error().message);
+}
+
 // Before something that cannot be undone: only slurmctld knows whether the job is still this copy's, so
 // nothing is done until it has said so. An Error if it is not, or is to be another's.
 Status Supervisor::confirm_ours(SignalQueue& signals) {
-    if (!slurm_) return {};
+    // Where its settings could not be had, as its commands are missing on this node, nobody can be asked;
+    // that was told at the start.
+    if (!slurm_ || slurm_->settings().controllers.empty()) return {};
     const auto each = lease_patience(slurm_->settings().slurmd_timeout);
     for (bool told = false;; told = true) {
         const auto job = ask_slurm_job(site_.job.id, each);

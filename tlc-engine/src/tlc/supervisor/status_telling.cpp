@@ -29,7 +29,7 @@ void Supervisor::begin_status() {
 const char* Supervisor::state() const {
     if (suspended_) return "suspended";
     if (!life_) return "starting";
-    if (disk_full_) return "disk full";
+    if (disk_waits_) return disk_failures_ > 0 ? "disk fails" : "disk full";
     if (leaving_) return "leaving";
     if (life_->filler()) return "filling";
     return started_ ? "running" : "starting";
@@ -47,6 +47,8 @@ std::optional<JobStatus::Last> Supervisor::newest_anywhere() const {
 }
 
 void Supervisor::tell_status() {
+    // The file may be another copy's by now.
+    if (suspended_ && status_.state == state()) return;
     if (status_.state == state() && !last_changed_ && Clock::now() < next_status_) return;
     if (std::exchange(last_changed_, false)) status_.last = newest_anywhere();
     next_status_ = Clock::now() + between;

@@ -2,7 +2,6 @@
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
-#include <tlc/slurm/command.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
@@ -19,7 +18,6 @@ constexpr auto tick = std::chrono::milliseconds(100);
 constexpr auto power_off_limit = std::chrono::seconds(90);
 // For the last word of an engine whose QEMU has ended: it may still check the disk.
 constexpr auto filler_limit = std::chrono::minutes(10);
-constexpr unsigned most_lives_without_progress = 5;
 
 std::string branch_of(const Manifest& manifest) {
     const auto branch = manifest.job.find("branch");
@@ -67,14 +65,15 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
             // QEMU ends with 0 when the guest powers off, be its memory complete or not.
             if (memory_lost_ && (status->signalled || status->code != 0 || unusable_.contains(restored_)))
                 end_.reset();
-            if (end_) return finish(signals);
+            if (end_ && disk_is_whole()) return finish(signals);
+            end_.reset();
             TLC_TRY(handle_vm_end(*status, signals));
         } else if (end_ && Clock::now() - end_seen_ > power_off_limit) {
             log::warning("the guest did not power off; it is stopped");
             life_->vm().kill();
-            if (!life_->filler()) return finish(signals);
+            if (!life_->filler() && disk_is_whole()) return finish(signals);
             // It may have waited for memory, and what it has written is not all on its disk.
-            take_filling(fail("the guest did not power off"));
+            if (life_->filler()) take_filling(fail("the guest did not power off"));
             end_.reset();
             TLC_TRY(handle_vm_end(ExitStatus{true, SIGKILL}, signals));
         }
@@ -139,7 +138,8 @@ Status Supervisor::begin_life() {
     life_.reset();
     engine_.reset();
     merge_.forget();
-    memory_lost_ = false;
+    memory_lost_ = disk_lost_ = disk_waits_ = false;
+    disk_failures_ = 0;
     if (++lives_without_progress_ > most_lives_without_progress)
         return fail(
             "the VM has ended {} times without a new checkpoint; see console-*.log and qemu-*.log in {}",
@@ -174,24 +174,6 @@ Status Supervisor::begin_life() {
     for (const auto& text : notices_.take())
         fmt::print(stderr, "tlc-run: {}\n", text);
     return {};
-}
-
-// A job that begins again and again without ever getting to a checkpoint needs somebody's attention.
-Status Supervisor::check_progress(uint64_t epoch) const {
-    if (!slurm_ || site_.job.restart_count == 0) return {};
-    TLC_TRY_ASSIGN(checkpoints, all_checkpoints());
-    uint64_t newest = 0;
-    for (const auto& checkpoint : checkpoints)
-        if (checkpoint.manifest) newest = std::max(newest, checkpoint.manifest->epoch);
-    if (epoch <= newest + most_lives_without_progress + 1) return {};
-    const auto why = fmt::format("started {} times without a new checkpoint; see {}", epoch - newest - 1,
-                                 site_.directory.log_file().string());
-    if (const auto job = ask_slurm_job(site_.job.id, std::chrono::seconds(10)))
-        (void)set_slurm_comment(site_.job.id, job->comment, "held: " + why, std::chrono::seconds(10));
-    const auto held = run_slurm({"scontrol", "requeuehold", site_.job.id}, std::chrono::seconds(10));
-    return fail("the job was {}{}", why,
-                held ? "; it is held until scontrol release"
-                     : "; Slurm does not hold it: " + held.error().message);
 }
 
 Status Supervisor::follow_guest() {

@@ -13,6 +13,7 @@
 #include <tlc/supervisor/notices.hpp>
 #include <tlc/supervisor/signals.hpp>
 #include <tlc/supervisor/space_forecast.hpp>
+#include <tlc/vm/qmp_answer.hpp>
 
 #include <chrono>
 #include <map>
@@ -40,6 +41,8 @@ class Supervisor {
     Result<JobEnd> run(SignalQueue& signals);
 
   private:
+    static constexpr unsigned most_lives_without_progress = 5;
+
     Result<JobEnd> supervise(SignalQueue& signals);
     Status begin(SignalQueue& signals);
     Status begin_life();
@@ -89,6 +92,10 @@ class Supervisor {
     const char* state() const;
     std::optional<JobStatus::Last> newest_anywhere() const;
     void end_engine(std::string_view why);
+    void follow_io_error(const VmStatus& vm);
+    bool disk_failed();
+    void give_up_disk(const Error& error);
+    bool disk_is_whole();
     Result<JobEnd> finish(SignalQueue& signals);
     Status discard(uint64_t sequence) const;
 
@@ -113,7 +120,9 @@ class Supervisor {
     CheckpointTimer timer_{site_.job.request, site_.config.automatic, wanted_.memory_bytes};
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
-    bool disk_full_ = false;           // QEMU stopped the VM because it could not write
+    bool disk_waits_ = false;          // QEMU stopped the VM because it could not read or write
+    unsigned disk_failures_ = 0;       // looks in a row that found it so, for another reason than lack of space
+    bool disk_lost_ = false;           // what this life's VM has written is not all there
     bool told_of_no_space_ = false;    // once in a row of failed checkpoints
     bool told_of_no_carrying_ = false; // likewise
     SpaceForecast space_;

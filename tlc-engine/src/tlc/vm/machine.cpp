@@ -22,7 +22,10 @@ void add_disk(std::vector<std::string>& argv, const std::string& name, const std
         {"-drive", fmt::format("if=none,id={},node-name={},format={},cache=writeback,discard=unmap,file={}",
                                name, path.filename().string(), path.extension() == ".img" ? "raw" : "qcow2",
                                value(path.string()))});
-    argv.insert(argv.end(), {"-device", fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0}", name)});
+    // The guest never learns of an error of the host's: the VM waits, and the request is tried again.
+    argv.insert(argv.end(),
+                {"-device",
+                 fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0},werror=stop,rerror=stop", name)});
 }
 
 void add_port(std::vector<std::string>& argv, unsigned number, const std::string& name) {

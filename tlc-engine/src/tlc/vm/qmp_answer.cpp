@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/vm/qmp_answer.hpp>
 
+#include <algorithm>
+
 namespace tlc {
 
 Result<nlohmann::json> parse_qmp_line(std::string_view line) {
@@ -43,6 +45,15 @@ VmStatus vm_status_in(const nlohmann::json& returned) {
     const auto state = returned.find("status");
     status.io_error = state != returned.end() && *state == "io-error";
     return status;
+}
+
+bool io_failed_in(const nlohmann::json& returned) {
+    if (!returned.is_array()) return false;
+    return std::any_of(returned.begin(), returned.end(), [](const auto& drive) {
+        if (!drive.is_object()) return false;
+        const auto status = drive.find("io-status");
+        return status != drive.end() && *status == "failed";
+    });
 }
 
 } // namespace tlc

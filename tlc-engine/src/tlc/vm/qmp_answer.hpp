@@ -26,8 +26,11 @@ std::optional<Result<nlohmann::json>> qmp_answer(nlohmann::json& object, std::st
 // What query-status returns.
 struct VmStatus {
     bool running = true;
-    bool io_error = false; // stopped by QEMU: a disk cannot be written
+    bool io_error = false; // stopped by QEMU: a disk cannot be read or written
 };
 VmStatus vm_status_in(const nlohmann::json& returned);
+
+// Whether what query-block returns has a disk that failed for another reason than lack of space.
+bool io_failed_in(const nlohmann::json& returned);
 
 } // namespace tlc
