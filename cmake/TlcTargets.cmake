@@ -23,6 +23,8 @@ endif()
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor
                     -fstack-protector-strong -D_FILE_OFFSET_BITS=64)
 add_compile_options($<$<CONFIG:RelWithDebInfo,Release>:-D_FORTIFY_SOURCE=2>)
+# Names and lines for a trace; more would cost a quarter of the build's time.
+add_compile_options($<$<CONFIG:RelWithDebInfo>:-g1>)
 if(TLC_SANITIZE)
   add_compile_options(-fsanitize=${TLC_SANITIZE} -fno-omit-frame-pointer -U_FORTIFY_SOURCE)
   add_link_options(-fsanitize=${TLC_SANITIZE})
@@ -38,12 +40,41 @@ if(TLC_FUZZ)
   add_link_options(-fsanitize=${checks})
 endif()
 
+# Not for tools that read compile_commands.json, as clang-tidy does.
+option(TLC_PRECOMPILE "Compile the headers that nearly every source includes only once" ON)
+
+# precompile(TARGET OWNER): OWNER has compiled them, with the same options
+function(precompile target owner)
+  if(TLC_PRECOMPILE)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  endif()
+endfunction()
+
+if(TLC_PRECOMPILE)
+  find_package(fmt REQUIRED)
+  find_package(nlohmann_json REQUIRED)
+  set(everywhere <algorithm> <array> <chrono> <cstdint> <filesystem> <functional> <map> <memory> <optional> <set> <span>
+                 <string> <string_view> <thread> <vector> <fmt/format.h> <nlohmann/json.hpp> <tl/expected.hpp>)
+  file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cpp "int main() {}\n")
+  add_library(precompiled_library OBJECT ${PROJECT_BINARY_DIR}/precompiled.cpp)
+  target_precompile_headers(precompiled_library PRIVATE ${everywhere})
+  target_link_libraries(precompiled_library PRIVATE fmt::fmt)
+  # Code of libraries and of programs is not compiled the same way.
+  if(TLC_TESTS)
+    find_package(GTest REQUIRED)
+    add_executable(precompiled_test ${PROJECT_BINARY_DIR}/precompiled.cpp)
+    target_precompile_headers(precompiled_test PRIVATE ${everywhere} <gmock/gmock.h> <gtest/gtest.h>)
+    target_link_libraries(precompiled_test PRIVATE fmt::fmt GTest::gmock)
+  endif()
+endif()
+
 # tlc_library(NAME base SOURCES a.cpp ... DEPENDS tlc_x ... PACKAGES fmt::fmt ...)
 function(tlc_library)
   cmake_parse_arguments(L "" "NAME" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
   add_library(tlc_${L_NAME} STATIC ${L_SOURCES})
   target_include_directories(tlc_${L_NAME} PUBLIC ${PROJECT_SOURCE_DIR}/tlc-engine/src)
   target_link_libraries(tlc_${L_NAME} PUBLIC ${L_DEPENDS} ${L_PACKAGES})
+  precompile(tlc_${L_NAME} precompiled_library)
 endfunction()
 
 # tlc_program(NAME tlc-run SOURCES ... DEPENDS ...): installed into bin, part of the package tlc
@@ -64,6 +95,7 @@ function(tlc_unit_test)
   endif()
   add_executable(test_${T_NAME} ${T_SOURCES})
   target_link_libraries(test_${T_NAME} PRIVATE ${T_DEPENDS} ${T_PACKAGES} GTest::gmock GTest::gtest_main)
+  precompile(test_${T_NAME} precompiled_test)
   set_target_properties(test_${T_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${T_LABEL}.${T_NAME} COMMAND test_${T_NAME})
   set_tests_properties(${T_LABEL}.${T_NAME} PROPERTIES LABELS ${T_LABEL} TIMEOUT 300)
