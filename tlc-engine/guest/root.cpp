@@ -4,6 +4,7 @@
 #include <guest/accounts.hpp>
 #include <guest/machine.hpp>
 #include <guest/root.hpp>
+#include <guest/root_disk.hpp>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -38,13 +39,8 @@ void raise_limit(__rlimit_resource which, rlim_t soft, rlim_t hard) {
 } // namespace
 
 Status switch_to_root(const std::string& disk) {
-    if (auto mounted = mount_at(disk, "/sysroot", "ext4", MS_NOATIME); !mounted)
-        return fail("{}; the image must be an ext4 file system without a partition table",
-                    mounted.error().message);
+    TLC_TRY(mount_system(disk, "/sysroot"));
     std::error_code none;
-    if (!fs::exists("/sysroot/bin/sh", none) && !fs::is_symlink("/sysroot/bin/sh", none))
-        return fail(
-            "the image holds no system (there is no /bin/sh in it); make it with examples/guest-image/build");
     for (const char* directory : {"/dev", "/proc", "/sys"}) {
         const std::string to = std::string("/sysroot") + directory;
         fs::create_directories(to, none);

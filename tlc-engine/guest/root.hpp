@@ -9,7 +9,7 @@
 
 namespace tlc::guest {
 
-// Mounts the root disk, takes /dev, /proc and /sys along, makes it "/" and frees the initramfs.
+// Mounts the system on the root disk, takes /dev, /proc and /sys along, makes it "/" and frees the initramfs.
 Status switch_to_root(const std::string& disk);
 
 // Names in /etc, the home directory, limits of the processes to come.

@@ -22,6 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view qcow2_magic = "QFI\xfb";
+
 struct Header {
     std::string backing; // empty: none
     uint64_t size = 0;
@@ -43,7 +45,8 @@ Result<Header> read_header(const fs::path& path) {
     };
     if (auto read = read_at(file.get(), fixed, 0); !read) return damaged(read.error().message);
     const std::span<const std::byte> bytes(fixed);
-    if (std::memcmp(bytes.data(), "QFI\xfb", 4) != 0) return damaged("it has no magic number");
+    if (std::memcmp(bytes.data(), qcow2_magic.data(), qcow2_magic.size()) != 0)
+        return damaged("it has no magic number");
     Header header;
     header.size = big_endian(bytes.subspan(24, 8));
     const uint64_t offset = big_endian(bytes.subspan(8, 8));
@@ -65,6 +68,14 @@ std::optional<uint64_t> parse_number(std::string_view digits) {
 }
 
 } // namespace
+
+Result<std::string> guest_image_format(const fs::path& image) {
+    TLC_TRY_ASSIGN(file, open_file(image, O_RDONLY));
+    std::array<char, qcow2_magic.size()> start{};
+    const ssize_t got = ::pread(file.get(), start.data(), start.size(), 0);
+    if (got < 0) return fail_errno(errno, fmt::format("cannot read {}", image.string()));
+    return std::string_view(start.data(), static_cast<size_t>(got)) == qcow2_magic ? "qcow2" : "raw";
+}
 
 std::string overlay_name(const std::string& drive, uint64_t number) {
     return fmt::format("{}-{}.qcow2", drive, number);

@@ -42,6 +42,9 @@ Result<DiskImage> newest_image(const std::filesystem::path& directory, const std
 Result<DiskImage> parse_image_name(const std::string& file);
 std::string overlay_name(const std::string& drive, uint64_t number);
 
+// "qcow2" if the image that a VM starts from says so in its first bytes, otherwise "raw".
+Result<std::string> guest_image_format(const std::filesystem::path& image);
+
 // Bytes the guest sees.
 Result<uint64_t> virtual_size(const std::filesystem::path& directory, const DiskImage& image);
 

@@ -100,7 +100,8 @@ Result<std::filesystem::path> whole_work_disk(const std::filesystem::path& live)
 } // namespace
 
 Status prepare_root_disk(const std::filesystem::path& image, const std::filesystem::path& root) {
-    TLC_TRY_ASSIGN(output, run({"qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", image.string(),
+    TLC_TRY_ASSIGN(format, guest_image_format(image));
+    TLC_TRY_ASSIGN(output, run({"qemu-img", "create", "-q", "-f", "qcow2", "-F", format, "-b", image.string(),
                                 root.string()}));
     if (output.status.code != 0) return fail("qemu-img cannot make {}: {}", root.string(), output.text);
     return {};
@@ -150,7 +151,8 @@ Status prepare_initramfs(const Job& job, const SiteConfig& config, bool merge_ou
 Status stage_out(const Job& job, const std::filesystem::path& live) {
     if (stages_nothing(job.request.stage_out)) return {};
     TLC_TRY_ASSIGN(work, whole_work_disk(live));
-    TLC_TRY_ASSIGN(summary, read_back({work, job.directory, job.request.stage_out, excluded(job), job.request.stage_in}));
+    TLC_TRY_ASSIGN(summary, read_back({work, job.directory, job.request.stage_out, excluded(job),
+                                       job.request.stage_in}));
     log::info("staged out files={} size={} unchanged={}", summary.files, size_text(summary.bytes),
               summary.unchanged);
     for (const auto& problem : summary.problems)
