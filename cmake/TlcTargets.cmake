@@ -69,12 +69,19 @@ if(TLC_PRECOMPILE)
 endif()
 
 # tlc_library(NAME base SOURCES a.cpp ... DEPENDS tlc_x ... PACKAGES fmt::fmt ...)
+# ALONE makes tlc_NAME_alone too, for what may need no shared library of fmt: the plugin and the static tlc-guest.
 function(tlc_library)
-  cmake_parse_arguments(L "" "NAME" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
+  cmake_parse_arguments(L "ALONE" "NAME" "SOURCES;DEPENDS;PACKAGES" ${ARGN})
   add_library(tlc_${L_NAME} STATIC ${L_SOURCES})
   target_include_directories(tlc_${L_NAME} PUBLIC ${PROJECT_SOURCE_DIR}/tlc-engine/src)
   target_link_libraries(tlc_${L_NAME} PUBLIC ${L_DEPENDS} ${L_PACKAGES})
   precompile(tlc_${L_NAME} precompiled_library)
+  if(L_ALONE)
+    add_library(tlc_${L_NAME}_alone STATIC ${L_SOURCES})
+    target_include_directories(tlc_${L_NAME}_alone PUBLIC ${PROJECT_SOURCE_DIR}/tlc-engine/src)
+    list(TRANSFORM L_DEPENDS APPEND _alone)
+    target_link_libraries(tlc_${L_NAME}_alone PUBLIC ${L_DEPENDS} fmt::fmt-header-only)
+  endif()
 endfunction()
 
 # tlc_program(NAME tlc-run SOURCES ... DEPENDS ...): installed into bin, part of the package tlc
