@@ -50,6 +50,7 @@ class JobDirectory {
 
     const std::filesystem::path& path() const { return path_; }
     std::filesystem::path job_file() const { return path_ / "job.json"; }
+    std::filesystem::path platform_file() const { return path_ / "platform.json"; } // see tlc/vm/domain.hpp
     std::filesystem::path log_file() const { return path_ / "tlc.log"; }
     std::filesystem::path live_directory(uint64_t epoch) const;
     std::filesystem::path checkpoint_directory(uint64_t sequence) const;

@@ -78,6 +78,10 @@ const char* accelerator_name(Accelerator accelerator) {
     return "auto";
 }
 
+std::filesystem::path domain_program(const SiteConfig& config) {
+    return std::filesystem::path(config.paths.engine).parent_path() / "tlc-domain";
+}
+
 SiteConfig default_config() {
     SiteConfig config;
     config.paths.qemu = TLC_LIBEXECDIR "/tlc/qemu-system-x86_64";
@@ -96,6 +100,9 @@ Status check_paths(const SiteConfig& config) {
     TLC_TRY(check_path(config, "guest_image", config.paths.guest_image, R_OK, false));
     TLC_TRY(check_path(config, "local_dir", config.paths.local_dir, W_OK, true));
     TLC_TRY(check_path(config, "metrics_dir", config.paths.metrics_dir, W_OK, true));
+    if (!config.vm.domain_template.empty() && ::access(config.vm.domain_template.c_str(), R_OK) != 0)
+        return fail("{}: vm.domain_template: you may not read {} ({})", config.source,
+                    config.vm.domain_template, std::strerror(errno));
     return check_path(config, "checkpoint_dir", config.paths.checkpoint_dir, W_OK, true);
 }
 
@@ -119,6 +126,11 @@ std::string describe(const SiteConfig& config) {
     text += fmt::format("\n[vm]\naccel = \"{}\"\ncpu = {}\nmachine = {}\noverhead = {}\n",
                         accelerator_name(config.vm.accelerator), quoted(config.vm.cpu),
                         quoted(config.vm.machine), size_value(config.vm.overhead_bytes));
+    if (config.vm.driver == VmDriver::libvirt)
+        text +=
+            fmt::format("driver = \"libvirt\"\ndomain_template = {}\n", quoted(config.vm.domain_template));
+    else
+        text += "driver = \"direct\"\n";
     text += fmt::format("\n[job]\nkeep = {}\n", config.job.keep);
     if (config.job.buffer_bytes > 0)
         text += fmt::format("buffer = {}\n", size_value(config.job.buffer_bytes));

@@ -20,6 +20,8 @@ inline constexpr const char* default_config_file = "/etc/tlc/tlc.toml";
 enum class Accelerator { automatic, kvm, tcg };
 const char* accelerator_name(Accelerator accelerator); // "auto", "kvm", "tcg"
 
+enum class VmDriver { direct, libvirt };
+
 struct SiteConfig {
     std::string source; // the file it was read from; empty: built-in defaults
 
@@ -38,6 +40,8 @@ struct SiteConfig {
 
     struct Vm {
         Accelerator accelerator = Accelerator::automatic;
+        VmDriver driver = VmDriver::direct;
+        std::string domain_template; // of the driver libvirt
         std::string cpu = "auto";
         std::string machine = "pc-q35-10.0";
         uint64_t overhead_bytes = uint64_t{256} << 20; // kept back from the job's memory for QEMU itself
@@ -76,6 +80,9 @@ Result<SiteConfig> parse_config(std::string_view text, const std::string& name);
 // Unknown keys, wrong types and bad values are errors "file:line: key: what is wrong and what to write".
 // Nothing but the file itself is looked at: whether the paths exist is for check_paths().
 Result<SiteConfig> load_config(const std::filesystem::path& path = {});
+
+// tlc-domain, beside tlc-engine.
+std::filesystem::path domain_program(const SiteConfig& config);
 
 // Whether what the paths name is there and may be used by the caller. The error names the key.
 Status check_paths(const SiteConfig& config);

@@ -24,6 +24,9 @@ void take_all(TomlFile& file, SiteConfig& config) {
 
     if (const auto choice = file.take_choice("vm.accel", {"auto", "kvm", "tcg"}))
         config.vm.accelerator = static_cast<Accelerator>(*choice);
+    if (const auto choice = file.take_choice("vm.driver", {"direct", "libvirt"}))
+        config.vm.driver = static_cast<VmDriver>(*choice);
+    file.take_path("vm.domain_template", config.vm.domain_template);
     file.take_text("vm.cpu", config.vm.cpu);
     file.take_text("vm.machine", config.vm.machine);
     file.take_size("vm.overhead", config.vm.overhead_bytes, 32 * mebibyte);
@@ -59,6 +62,15 @@ Result<SiteConfig> parse_config(std::string_view text, const std::string& name) 
     if (!file) return in_context(file.error(), "configuration");
     take_all(*file, config);
     if (const auto good = file->finish(); !good) return in_context(good.error(), "configuration");
+    const bool libvirt = config.vm.driver == VmDriver::libvirt;
+    if (libvirt && config.vm.domain_template.empty())
+        return fail(ErrorKind::usage,
+                    "configuration: {}: vm.driver is \"libvirt\"; name a domain XML as vm.domain_template",
+                    name);
+    if (!libvirt && !config.vm.domain_template.empty())
+        return fail(ErrorKind::usage,
+                    "configuration: {}: vm.domain_template is for driver = \"libvirt\"; write that, too",
+                    name);
     config.source = name;
     return config;
 }

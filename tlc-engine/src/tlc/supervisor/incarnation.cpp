@@ -6,6 +6,7 @@
 #include <tlc/supervisor/guest_setup.hpp>
 #include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/incarnation.hpp>
+#include <tlc/vm/domain.hpp>
 
 #include <sys/stat.h>
 
@@ -51,7 +52,7 @@ Result<Manifest::Image> describe_image(const std::filesystem::path& path) {
     return image;
 }
 
-Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
+Machine Incarnation::machine(const JobSite& site) const {
     Machine machine;
     machine.qemu = site.config.paths.qemu;
     for (const auto& directory : site.config.paths.firmware)
@@ -62,6 +63,14 @@ Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
     machine.vcpus = static_cast<unsigned>(description_.vcpus);
     machine.memory_bytes = description_.memory_bytes;
     machine.files = live_;
+    return machine;
+}
+
+Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
+    auto machine = this->machine(site);
+    TLC_TRY_ASSIGN(platform, read_platform(site.directory.platform_file()));
+    machine.platform = std::move(platform);
+    if (const auto cpu = cpu_of_platform(machine.platform); !cpu.empty()) description_.cpu = cpu;
     TLC_TRY_ASSIGN(root, newest_image(live_, "root"));
     TLC_TRY_ASSIGN(work, newest_image(live_, "work"));
     machine.root = root.file;
@@ -87,9 +96,16 @@ Status Incarnation::start(const JobSite& site, std::optional<Boot> boot) {
 Result<std::unique_ptr<Incarnation>> Incarnation::boot(const JobSite& site, uint64_t epoch,
                                                        const Manifest::Vm& vm) {
     const auto live = site.store.live_directory(epoch);
+    std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, vm));
+    std::vector<std::string> platform;
+    if (site.config.vm.driver == VmDriver::libvirt) {
+        TLC_TRY_ASSIGN(described, platform_from_domain(domain_program(site.config),
+                                                       site.config.vm.domain_template, life->machine(site)));
+        platform = std::move(described);
+    }
+    TLC_TRY(write_platform(site.directory.platform_file(), platform));
     TLC_TRY(site.disk.create_live(live));
     LiveGuard guard(site.disk, live);
-    std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, vm));
     TLC_TRY(prepare_root_disk(site.image, live / MachineFiles::root));
     TLC_TRY(prepare_work_disk(site.job, site.config, live / MachineFiles::work));
     const Boot boot{site.config.paths.kernel, site.runtime / "initramfs", kernel_command_line};

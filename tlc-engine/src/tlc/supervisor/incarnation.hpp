@@ -63,6 +63,7 @@ class Incarnation {
     Incarnation(uint64_t epoch, std::filesystem::path live, Manifest::Vm description)
         : epoch_(epoch), live_(std::move(live)), description_(std::move(description)) {}
     Status start(const JobSite& site, std::optional<Boot> boot);
+    Machine machine(const JobSite& site) const;
 
     uint64_t epoch_;
     std::filesystem::path live_;

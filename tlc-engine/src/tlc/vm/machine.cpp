@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tlc {
 namespace {
 
@@ -23,9 +25,9 @@ void add_disk(std::vector<std::string>& argv, const std::string& name, const std
                                name, path.filename().string(), path.extension() == ".img" ? "raw" : "qcow2",
                                value(path.string()))});
     // The guest never learns of an error of the host's: the VM waits, and the request is tried again.
-    argv.insert(argv.end(),
-                {"-device",
-                 fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0},werror=stop,rerror=stop", name)});
+    argv.insert(
+        argv.end(),
+        {"-device", fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0},werror=stop,rerror=stop", name)});
 }
 
 void add_port(std::vector<std::string>& argv, unsigned number, const std::string& name) {
@@ -33,22 +35,40 @@ void add_port(std::vector<std::string>& argv, unsigned number, const std::string
                                                     number, name, name)});
 }
 
+// All that a domain template may describe, as it is without one.
+std::vector<std::string> own_platform(const Machine& m) {
+    return {"-nodefaults",
+            "-no-user-config",
+            "-no-reboot",
+            "-display",
+            "none",
+            "-machine",
+            m.type + ",graphics=off,vmport=off",
+            "-smp",
+            fmt::format("{}", m.vcpus),
+            "-m",
+            fmt::format("{}M", m.memory_bytes >> 20),
+            "-rtc",
+            "base=utc,clock=host"};
+}
+
 } // namespace
 
 std::vector<std::string> qemu_command_line(const Machine& m) {
-    std::vector<std::string> argv{m.qemu.string(), "-nodefaults", "-no-user-config",
-                                  "-no-reboot",    "-display",    "none"};
+    std::vector<std::string> argv{m.qemu.string()};
+    const auto platform = m.platform.empty() ? own_platform(m) : m.platform;
+    argv.insert(argv.end(), platform.begin(), platform.end());
     for (const auto& directory : m.firmware)
         argv.insert(argv.end(), {"-L", directory.string()});
-    argv.insert(argv.end(), {"-machine", m.type + ",graphics=off,vmport=off"});
     std::string accelerator = m.accelerator;
     if (accelerator == "tcg") accelerator += ",thread=multi,tb-size=256";
     if (m.kvm_device >= 0 && accelerator == "kvm") {
         argv.insert(argv.end(), {"-add-fd", fmt::format("fd={},set=2", m.kvm_device)});
         accelerator += ",device=/dev/fdset/2";
     }
-    argv.insert(argv.end(), {"-accel", accelerator, "-cpu", m.cpu, "-smp", fmt::format("{}", m.vcpus)});
-    argv.insert(argv.end(), {"-m", fmt::format("{}M", m.memory_bytes >> 20), "-rtc", "base=utc,clock=host"});
+    argv.insert(argv.end(), {"-accel", accelerator});
+    if (std::find(platform.begin(), platform.end(), "-cpu") == platform.end())
+        argv.insert(argv.end(), {"-cpu", m.cpu});
     if (m.userfaultfd_device >= 0)
         argv.insert(argv.end(), {"-add-fd", fmt::format("fd={},set=1", m.userfaultfd_device)});
 

@@ -40,8 +40,11 @@ struct Machine {
     std::filesystem::path sockets;         // private directory for qmp.sock, engine.sock and command.sock
     std::filesystem::path console;         // kernel messages are appended here
     std::optional<Boot> boot;              // nothing: wait for a checkpoint to be loaded
-    int userfaultfd_device = -1;           // inherited /dev/userfaultfd, reached as machine_userfaultfd
-    int kvm_device = -1;                   // inherited /dev/kvm
+    // From a site's domain template, see domain.hpp: QEMU's arguments for all but the host ends, the
+    // accelerator and, unless they name one, the processor. Empty: ours.
+    std::vector<std::string> platform;
+    int userfaultfd_device = -1; // inherited /dev/userfaultfd, reached as machine_userfaultfd
+    int kvm_device = -1;         // inherited /dev/kvm
 };
 
 // QEMU's name for the inherited userfaultfd device.
