@@ -64,6 +64,8 @@ accel = "tcg"
 cpu = "max"
 machine = "pc-q35-9.2"
 overhead = "300M"
+driver = "libvirt"
+domain_template = "/d.xml"
 [job]
 keep = 5
 buffer = "128M"
@@ -88,6 +90,8 @@ level = "warning"
     EXPECT_EQ(config->paths.checkpoint_dir, "/c");
     EXPECT_EQ(config->vm.accelerator, tlc::Accelerator::tcg);
     EXPECT_EQ(config->vm.overhead_bytes, uint64_t{300} << 20);
+    EXPECT_EQ(config->vm.driver, tlc::VmDriver::libvirt);
+    EXPECT_EQ(config->vm.domain_template, "/d.xml");
     EXPECT_EQ(config->job.keep, 5u);
     EXPECT_EQ(config->job.buffer_bytes, uint64_t{128} << 20);
     EXPECT_EQ(config->job.disk, "reflink");
@@ -147,6 +151,11 @@ TEST_F(Config, AGivenFileMustExist) {
     const auto config = tlc::load_config(directory / "missing.toml");
     ASSERT_FALSE(config);
     EXPECT_THAT(config.error().message, AllOf(HasSubstr("configuration"), HasSubstr("missing.toml")));
+}
+
+TEST_F(Config, TheDriverLibvirtNeedsATemplate) {
+    EXPECT_THAT(error("[vm]\ndriver = \"libvirt\"\n"), HasSubstr("name a domain XML as vm.domain_template"));
+    EXPECT_THAT(error("[vm]\ndriver = \"xen\"\n"), HasSubstr("must be one of \"direct\", \"libvirt\""));
 }
 
 TEST_F(Config, PathsAreChecked) {

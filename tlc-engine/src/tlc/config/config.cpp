@@ -126,11 +126,9 @@ std::string describe(const SiteConfig& config) {
     text += fmt::format("\n[vm]\naccel = \"{}\"\ncpu = {}\nmachine = {}\noverhead = {}\n",
                         accelerator_name(config.vm.accelerator), quoted(config.vm.cpu),
                         quoted(config.vm.machine), size_value(config.vm.overhead_bytes));
-    if (config.vm.driver == VmDriver::libvirt)
-        text +=
-            fmt::format("driver = \"libvirt\"\ndomain_template = {}\n", quoted(config.vm.domain_template));
-    else
-        text += "driver = \"direct\"\n";
+    text += fmt::format("driver = \"{}\"\n", config.vm.driver == VmDriver::libvirt ? "libvirt" : "direct");
+    if (!config.vm.domain_template.empty())
+        text += fmt::format("domain_template = {}\n", quoted(config.vm.domain_template));
     text += fmt::format("\n[job]\nkeep = {}\n", config.job.keep);
     if (config.job.buffer_bytes > 0)
         text += fmt::format("buffer = {}\n", size_value(config.job.buffer_bytes));

@@ -62,14 +62,9 @@ Result<SiteConfig> parse_config(std::string_view text, const std::string& name) 
     if (!file) return in_context(file.error(), "configuration");
     take_all(*file, config);
     if (const auto good = file->finish(); !good) return in_context(good.error(), "configuration");
-    const bool libvirt = config.vm.driver == VmDriver::libvirt;
-    if (libvirt && config.vm.domain_template.empty())
+    if (config.vm.driver == VmDriver::libvirt && config.vm.domain_template.empty())
         return fail(ErrorKind::usage,
                     "configuration: {}: vm.driver is \"libvirt\"; name a domain XML as vm.domain_template",
-                    name);
-    if (!libvirt && !config.vm.domain_template.empty())
-        return fail(ErrorKind::usage,
-                    "configuration: {}: vm.domain_template is for driver = \"libvirt\"; write that, too",
                     name);
     config.source = name;
     return config;
