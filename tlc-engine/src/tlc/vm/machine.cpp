@@ -16,8 +16,15 @@ std::string value(const std::string& text) {
     return out;
 }
 
+// QEMU makes the devices that libvirt describes (in JSON) after ours, at addresses libvirt has chosen, from
+// slot 1 on: ours then have to stay out of their way.
+std::string pci_address(const Machine& m, unsigned number) {
+    return m.platform.empty() ? "" : fmt::format(",bus=pcie.0,addr={:#x}", 0x18 + number);
+}
+
 // The node has the image's name, so that the image in use can be asked for later.
-void add_disk(std::vector<std::string>& argv, const std::string& name, const std::filesystem::path& path) {
+void add_disk(std::vector<std::string>& argv, const std::string& name, const std::filesystem::path& path,
+              const std::string& address) {
     // Page cache, not O_DIRECT: guest buffers change while they are written, which breaks Btrfs checksums.
     argv.insert(
         argv.end(),
@@ -25,9 +32,9 @@ void add_disk(std::vector<std::string>& argv, const std::string& name, const std
                                name, path.filename().string(), path.extension() == ".img" ? "raw" : "qcow2",
                                value(path.string()))});
     // The guest never learns of an error of the host's: the VM waits, and the request is tried again.
-    argv.insert(
-        argv.end(),
-        {"-device", fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0},werror=stop,rerror=stop", name)});
+    argv.insert(argv.end(),
+                {"-device", fmt::format("virtio-blk-pci,drive={0},serial=tlc-{0},werror=stop,rerror=stop{1}",
+                                        name, address)});
 }
 
 void add_port(std::vector<std::string>& argv, unsigned number, const std::string& name) {
@@ -79,9 +86,9 @@ std::vector<std::string> qemu_command_line(const Machine& m) {
                 {"-chardev", fmt::format("file,id=console,append=on,path={}", value(m.console.string())),
                  "-serial", "chardev:console"});
 
-    add_disk(argv, "root", m.files / m.root);
-    add_disk(argv, "work", m.files / m.work);
-    argv.insert(argv.end(), {"-device", "virtio-serial-pci,id=ports"});
+    add_disk(argv, "root", m.files / m.root, pci_address(m, 0));
+    add_disk(argv, "work", m.files / m.work, pci_address(m, 1));
+    argv.insert(argv.end(), {"-device", "virtio-serial-pci,id=ports" + pci_address(m, 2)});
     unsigned number = 0;
     for (const auto* name :
          {MachineFiles::standard_output, MachineFiles::standard_error, MachineFiles::control}) {
@@ -92,8 +99,9 @@ std::vector<std::string> qemu_command_line(const Machine& m) {
     argv.insert(argv.end(), {"-chardev", fmt::format("socket,id=command,server=on,wait=off,path={}",
                                                      value((m.sockets / "command.sock").string()))});
     add_port(argv, ++number, "command");
-    argv.insert(argv.end(), {"-object", "rng-random,id=entropy,filename=/dev/urandom", "-device",
-                             "virtio-rng-pci,rng=entropy", "-device", "vmgenid,guid=auto"});
+    argv.insert(argv.end(),
+                {"-object", "rng-random,id=entropy,filename=/dev/urandom", "-device",
+                 "virtio-rng-pci,rng=entropy" + pci_address(m, 3), "-device", "vmgenid,guid=auto"});
 
     if (m.boot)
         argv.insert(argv.end(), {"-kernel", m.boot->kernel.string(), "-initrd", m.boot->initramfs.string(),
