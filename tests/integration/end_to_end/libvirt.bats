@@ -46,6 +46,7 @@ survives() {
   local launcher qemu
   launcher=$(pgrep -f "^$bin/tlc-run --config $PWD/site.toml")
   qemu=$(qemu_of "$launcher")
+  pgrep -f "qemu-system.*$(job_directory)/live-"
   tr '\0' ' ' <"/proc/$qemu/cmdline" | grep -q -- '-device {"driver":"i6300esb"'
   [ "$(stat_of "$qemu" 4)" = "$launcher" ]
   [ "$(stat_of "$qemu" 6)" = "$(stat_of "$launcher" 6)" ]
@@ -60,7 +61,8 @@ survives() {
   [ "$code" = 7 ]
   one_life out 40
   grep -q 'restored checkpoint=' "$(job_directory)/tlc.log"
-  run ! pgrep -P "$launcher"
+  # The restored QEMU, which names the live disk, is gone with its launcher.
+  run ! pgrep -f "qemu-system.*$(job_directory)/live-"
 }
 
 @test "QEMU killed: the job continues from its checkpoint, as root" {
