@@ -21,7 +21,8 @@ cluster_up() {
   install -d -o "$test_user" "$TEST_DIR/work" "$TEST_DIR/tmp"
   printf '%s\n' "${PLUGSTACK_MODE:-optional} $TEST_DIR/spank_tlc.so launcher=$TEST_DIR/stand_in_launcher $*" \
     >"$TEST_DIR/plugstack"
-  "$cluster" start --dir "$TEST_DIR/cluster" --nodes 2 --plugstack "$TEST_DIR/plugstack"
+  "$cluster" start --dir "$TEST_DIR/cluster" --nodes 2 --plugstack "$TEST_DIR/plugstack" \
+    ${JOB_SUBMIT:+--job-submit "$JOB_SUBMIT"}
   eval "$("$cluster" env --dir "$TEST_DIR/cluster")"
   printf '#!/bin/bash\necho "script: $*"\nexit "${1:-0}"\n' >"$TEST_DIR/work/job.sh"
 }
