@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # tlc.lua in a site's job_submit.lua, on a cluster with JobRequeue=0.
 load helper
+bats_require_minimum_version 1.5.0
 
 setup_file() {
   site=$(mktemp -d /dev/shm/tlc-slurm-XXXXXX)
