@@ -16,8 +16,8 @@ struct TomlAssertion {};
 #undef NDEBUG
 #define TOML_ASSERT(expression) ((expression) ? static_cast<void>(0) : refuse_toml())
 #define TOML_EXCEPTIONS 0
-// Its tables of characters call unreachable what a letter outside ASCII reaches ("é = 1"). The headers have other
-// names from 3.4 on.
+// Its tables of characters call unreachable what a letter outside ASCII reaches ("é = 1"). The headers have
+// other names from 3.4 on.
 #if __has_include(<toml++/impl/preprocessor.hpp>)
 #include <toml++/impl/preprocessor.hpp>
 #else
