@@ -131,6 +131,9 @@ EOF
   id=$(as_user sbatch --parsable --vm-checkpoint=10m job.sh)
   for _ in $(seq 100); do [ -s "$TEST_DIR/work/starts" ] && break; sleep 0.1; done
   node=$(squeue -h -j "$id" -o %N)
+  # slurmctld 24.11 takes up to a second to act on the node's answer to the launch; after "down" that would bring the
+  # node back, and the job would be started on the dead node once more.
+  sleep 3
   "$cluster" power-off "$node" --dir "$TEST_DIR/cluster"
   "$cluster" down "$node" --dir "$TEST_DIR/cluster"
   for _ in $(seq 300); do
