@@ -68,6 +68,7 @@ Status take_and_carry(JobRun& run, Life& life) {
     if (const auto carried = run.carry_taken(2); !carried)
         fmt::print(stderr, "a checkpoint stays on the node: {}\n", carried.error().message);
     run.prune(2);
+    return {};
 }
 
 // Another one is published before the carrier has come to it.

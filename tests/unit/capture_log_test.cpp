@@ -123,7 +123,9 @@ class LogCaptureTest : public testing::Test {
 
 TEST_F(LogCaptureTest, ImageIsTheMemoryAtThePause) {
     CaptureCounters sum;
-    for (unsigned round = 0; round < rounds_; ++round) {
+    // Whether the guest writes a page while both of its copies are at hand is up to the machine's scheduler.
+    const auto all_seen = [&] { return sum.table_pages > 0 && sum.skipped_opt1 > 0 && sum.skipped_opt2 > 0; };
+    for (unsigned round = 0; round < rounds_ || (!all_seen() && round < 20 * rounds_); ++round) {
         const Scenario scenario = random_scenario(random_);
         SCOPED_TRACE(fmt::format("round {}, variant {}, buffer {}, options {} {}", round,
                                  static_cast<int>(scenario.options.variant), scenario.options.buffer_bytes,
@@ -159,11 +161,7 @@ TEST_F(LogCaptureTest, ImageIsTheMemoryAtThePause) {
     }
     fmt::print("pages in the table {}, skipped by 1 {}, by 2 {}\n", sum.table_pages, sum.skipped_opt1,
                sum.skipped_opt2);
-    if (rounds_ >= 60) {
-        EXPECT_GT(sum.table_pages, 0U);
-        EXPECT_GT(sum.skipped_opt1, 0U);
-        EXPECT_GT(sum.skipped_opt2, 0U);
-    }
+    EXPECT_TRUE(all_seen());
 }
 
 TEST_F(LogCaptureTest, ErrorsLeaveTheGuestRunning) {
