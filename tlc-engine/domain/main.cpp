@@ -2,6 +2,7 @@
 // tlc-domain: makes a site's domain XML into arguments for QEMU, for tlc-run. A program of its own, so that
 // libvirt is loaded only where it is wanted. The last line it prints is JSON: "arguments", or "error".
 #include <tlc/base/files.hpp>
+#include <tlc/base/private_directory.hpp>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -18,23 +19,6 @@ namespace {
 
 using namespace tlc;
 
-class PrivateDirectory {
-  public:
-    PrivateDirectory() {
-        if (::mkdtemp(path_.data()) == nullptr) path_.clear();
-    }
-    PrivateDirectory(const PrivateDirectory&) = delete;
-    PrivateDirectory& operator=(const PrivateDirectory&) = delete;
-    ~PrivateDirectory() {
-        std::error_code ignored;
-        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-    }
-    const std::string& path() const { return path_; }
-
-  private:
-    std::string path_ = "/tmp/tlc-XXXXXX";
-};
-
 // As root libvirt wants a system service's user and directories; nothing here needs root's rights.
 Status leave_root() {
     constexpr unsigned nobody = 65534;
@@ -48,8 +32,7 @@ Result<std::vector<std::string>> convert(const std::string& file, const JobDomai
     TLC_TRY_ASSIGN(text, read_text(file, size_t{1} << 20));
     TLC_TRY_ASSIGN(domain, merge_domain(file, text, job));
     TLC_TRY(leave_root());
-    const PrivateDirectory root;
-    if (root.path().empty()) return fail_errno(errno, "cannot make a directory in /tmp");
+    TLC_TRY_ASSIGN(root, PrivateDirectory::make());
     // All that libvirt keeps and looks for is below its root.
     for (const auto* name : {"HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"})
         ::setenv(name, root.path().c_str(), 1);

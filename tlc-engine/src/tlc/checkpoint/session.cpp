@@ -1,44 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/private_directory.hpp>
 #include <tlc/checkpoint/session.hpp>
 #include <tlc/vm/qmp.hpp>
-
-#include <cerrno>
-#include <cstdlib>
-#include <unistd.h>
 
 namespace tlc {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(10);
 
-// Lives only until QEMU has connected.
-class SocketDirectory {
-  public:
-    SocketDirectory() = default;
-    SocketDirectory(const SocketDirectory&) = delete;
-    SocketDirectory& operator=(const SocketDirectory&) = delete;
-    ~SocketDirectory() {
-        if (!path_.empty()) ::rmdir(path_.c_str());
-    }
-    Status make() {
-        std::string name = "/tmp/tlc-channel-XXXXXX";
-        if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, "cannot make a directory in /tmp");
-        path_ = name;
-        return {};
-    }
-    const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
-};
-
 } // namespace
 
 Result<EngineSession> open_session(const std::filesystem::path& qmp_socket, ChannelMode mode,
                                    const std::string& userfaultfd) {
     TLC_TRY_ASSIGN(qmp, Qmp::connect(qmp_socket, patience));
-    SocketDirectory directory;
-    TLC_TRY(directory.make());
+    // Needed only until QEMU has connected.
+    TLC_TRY_ASSIGN(directory, PrivateDirectory::make());
     TLC_TRY_ASSIGN(server, ChannelServer::listen(directory.path()));
     nlohmann::json arguments{{"channel", server.path().string()}};
     if (!userfaultfd.empty()) arguments["userfaultfd"] = userfaultfd;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
+#include <tlc/base/private_directory.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/request/validate.hpp>
 #include <tlc/supervisor/job_file.hpp>
@@ -17,27 +18,6 @@
 
 namespace tlc {
 namespace {
-
-// A private directory on the node, removed with all it holds. Short, as socket paths have to be.
-class RuntimeDirectory {
-  public:
-    static Result<RuntimeDirectory> make() {
-        std::string name = "/tmp/tlc-XXXXXX";
-        if (::mkdtemp(name.data()) == nullptr) return fail_errno(errno, "cannot make a directory in /tmp");
-        return RuntimeDirectory(name);
-    }
-    RuntimeDirectory(RuntimeDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-    RuntimeDirectory& operator=(RuntimeDirectory&&) = delete;
-    ~RuntimeDirectory() {
-        std::error_code ignored;
-        if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-    }
-    const std::filesystem::path& path() const { return path_; }
-
-  private:
-    explicit RuntimeDirectory(std::filesystem::path path) : path_(std::move(path)) {}
-    std::filesystem::path path_;
-};
 
 // A descriptor the plugin has opened for us, named in the environment; -1 if there is none.
 int inherited(const char* name) {
@@ -142,7 +122,7 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
     log::info("disk={} directory={}", disk->kind(), store.path().string());
     // A restart by hand has an output of its own, which holds nothing yet.
     if (job.restart_from) bases = {0, 0};
-    TLC_TRY_ASSIGN(runtime, RuntimeDirectory::make());
+    TLC_TRY_ASSIGN(runtime, PrivateDirectory::make());
     const JobSite site{job,
                        config,
                        directory,
