@@ -29,6 +29,19 @@ TEST(ImageNames, are_understood) {
         EXPECT_FALSE(parse_image_name(name)) << name;
 }
 
+TEST(GuestImages, say_their_format_in_their_first_bytes) {
+    const test::TemporaryDirectory directory;
+    const auto format_of = [&](std::string_view content) {
+        std::ofstream(directory / "image") << content;
+        return *guest_image_format(directory / "image");
+    };
+    EXPECT_EQ(format_of("QFI\xfb and more"), "qcow2");
+    EXPECT_EQ(format_of("XFSB"), "raw");
+    EXPECT_EQ(format_of("QFI"), "raw");
+    EXPECT_EQ(format_of(""), "raw");
+    EXPECT_FALSE(guest_image_format(directory / "none"));
+}
+
 TEST(ImageChains, damaged_ones_are_refused) {
     if (!run({"qemu-img", "--version"})) GTEST_SKIP() << "qemu-img is not installed";
     const test::TemporaryDirectory directory;

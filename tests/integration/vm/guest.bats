@@ -1,56 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The guest side in a real virtual machine: a job's life from boot to power-off.
-# Needs TLC_QEMU, TLC_KERNEL, TLC_INITRAMFS, TLC_IMAGE and TLC_BUILD (see tests/support/boot_guest).
-
-setup() {
-    local name
-    for name in TLC_QEMU TLC_KERNEL TLC_INITRAMFS TLC_IMAGE TLC_BUILD; do
-        [ -n "${!name:-}" ] || skip "$name is not set"
-    done
-    PATH=$PATH:/usr/sbin:/sbin
-    boot=$BATS_TEST_DIRNAME/../../support/boot_guest
-    helper=$TLC_BUILD/tests/stage_helper
-    vm=$BATS_TEST_TMPDIR/vm
-    mkdir -p "$vm/files"
-    job '.'
-}
-
-# The standard job, changed by a jq filter.
-job() {
-    jq -n '{version: 1, argv: ["/job/script"], environment: ["PATH=/usr/bin:/bin"], cwd: "/home/u/dir",
-            uid: 1000, gid: 1000, groups: [1000], user: "u", group: "ug", home: "/home/u", hostname: "n1",
-            merge_output: false, tmp_on_work: false} | '"$1" >"$vm/job.json"
-}
-
-script() {
-    { echo '#!/bin/bash'; cat; } >"$vm/script"
-}
-
-start_guest() {
-    "$boot" "$vm" "$@" >"$vm/qemu.log" 2>&1 3>&- &
-    guest=$!
-}
-
-wait_for_event() {
-    local tries
-    for ((tries = 0; tries < 600; tries++)); do
-        grep -q "\"event\":\"$1\"" "$vm/control" 2>/dev/null && return 0
-        kill -0 "$guest" 2>/dev/null || return 1
-        sleep 0.1
-    done
-    return 1
-}
-
-# command TEXT...: each as a line on the command port, kept open a moment
-command_port() { printf '%s\n' "$@" | socat -t1 - "UNIX-CONNECT:$vm/command.sock"; }
-
-last_event() { tail -n1 "$vm/control"; }
-
-teardown() {
-    if [ -n "${guest:-}" ] && kill -0 "$guest" 2>/dev/null; then kill "$guest"; fi
-    [ -e "${vm:-}/control" ] && { echo "control:"; cat "$vm/control"; echo "console:"; cat "$vm/console"; tail -n5 "$vm/stdout" "$vm/stderr"; } || true
-}
+load guest_helper
 
 work_disk_is_clean() {
     e2fsck -fn "$vm/work.img"
@@ -277,7 +228,7 @@ JOB
         run "$boot" "$vm"
         [ "$status" -eq 0 ]
         last_event | jq -e --arg text "$1" '.event == "error" and (.message | contains($text))'
-        ! grep -q '"exit"' "$vm/control"
+        [ "$(grep -c '"exit"' "$vm/control")" = 0 ]
         rm -f "$vm"/{stdout,stderr,control,console,job.cpio,root.qcow2,work.img}
     }
     printf '#!/no/such/interpreter\n' >"$vm/script"
@@ -319,44 +270,4 @@ JOB
     [ "$(last_event)" = '{"event":"exit","code":0}' ]
     grep -q 'Loop time of .* on 4 procs for 20 steps with 256 atoms' "$vm/stdout"
     [ ! -s "$vm/stderr" ]
-}
-
-# own_image FILE-SYSTEM: a qcow2 image with a GPT of two partitions, of which the second and larger one holds the
-# content of TLC_IMAGE in a file system of this kind. Prints its path. (A loop device shows no partitions here.)
-own_image() {
-    local raw=$BATS_TEST_TMPDIR/own.raw part=$BATS_TEST_TMPDIR/part from=$BATS_TEST_TMPDIR/from to=$BATS_TEST_TMPDIR/to
-    truncate -s 1100M "$raw"
-    printf 'label: gpt\nsize=16MiB, type=U\nsize=1GiB, type=L\n' | sfdisk -q "$raw"
-    # The first has a file system too, without a system.
-    mke2fs -q -F -t ext4 -E offset=1048576 "$raw" 16M
-    truncate -s 1G "$part"
-    "mkfs.$1" -q "$part" >/dev/null
-    mkdir "$from" "$to"
-    mount -o ro,loop "$TLC_IMAGE" "$from"
-    mount -o loop "$part" "$to"
-    cp -a "$from/." "$to"
-    umount "$from" "$to"
-    dd if="$part" of="$raw" bs=1M seek=17 conv=notrunc,sparse status=none
-    qemu-img convert -q -O qcow2 "$raw" "$BATS_TEST_TMPDIR/own.qcow2"
-    rm "$raw" "$part"
-    echo "$BATS_TEST_TMPDIR/own.qcow2"
-}
-
-boots_from() { # boots_from FILE-SYSTEM
-    [ "$(id -u)" = 0 ] || skip "needs root for loop mounts"
-    script <<'JOB'
-while read -r device at type _; do [ "$at" != / ] || echo "${device##*/vd?} $type"; done </proc/mounts
-touch /var/tmp/x && echo writable
-JOB
-    TLC_IMAGE=$(own_image "$1") run "$boot" "$vm"
-    [ "$(last_event)" = '{"event":"exit","code":0}' ]
-    [ "$(cat "$vm/stdout")" = "2 $1"$'\n'writable ]
-}
-
-@test "a partitioned qcow2 image with XFS is booted" {
-    boots_from xfs
-}
-
-@test "a partitioned qcow2 image with Btrfs is booted" {
-    boots_from btrfs
 }
