@@ -53,6 +53,7 @@ went_back() {
   log=$(job_directory)/tlc.log
   [ "$(grep -cE 'info (booted|restored)' "$log")" = 2 ]
   sed -n '/has lost what/,/info restored/p' "$log" >between
+  grep -q 'info restored' between
   run ! grep 'info checkpoint=' between
   "$bin/tlc-restart" verify --all "$(basename "$(job_directory)")"
   rm "$TEST_DIR/fail.done"

@@ -47,6 +47,28 @@ EOF
   chmod 755 "$1"
 }
 
+# A new job directory, entered, with a counting job.sh in it.
+counting_job_up() {
+  rm -rf "$TEST_DIR/job"
+  mkdir "$TEST_DIR/job"
+  cd "$TEST_DIR/job"
+  counting_job job.sh
+}
+
+# After a test of tlc-run on Btrfs: what helps if it failed, then the end of what it left.
+local_job_down() {
+  local directory part
+  cat err "$(job_directory)/tlc.log" 2>/dev/null || true
+  [ -z "${run_pid:-}" ] || kill -9 "$run_pid" $(pgrep -P "$run_pid") 2>/dev/null || true
+  for directory in "$TEST_DIR"/checkpoints/local-*; do
+    [ -d "$directory" ] || continue
+    for part in "$directory"/live-* "$directory"/0*/disk; do
+      [ ! -d "$part" ] || btrfs -q subvolume delete "$part" >/dev/null
+    done
+    rm -rf "$directory"
+  done
+}
+
 # job.sh: changes both disks all the time, and notices when one of them is not as it was left.
 writing_job() {
   cat >job.sh <<'EOS'

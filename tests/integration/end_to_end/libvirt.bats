@@ -13,27 +13,13 @@ setup_file() {
 teardown_file() { storage_down; }
 
 setup() {
-  rm -rf "$TEST_DIR/job"
-  mkdir "$TEST_DIR/job"
-  cd "$TEST_DIR/job"
-  counting_job job.sh
+  counting_job_up
   cp "$TLC_ROOT/examples/domain.xml" .
   sed '/^\[vm\]/d' "$TLC_CONFIG" >site.toml
   printf '[vm]\ndriver = "libvirt"\ndomain_template = "%s"\n' "$PWD/domain.xml" >>site.toml
 }
 
-teardown() {
-  # Shown for a test that failed.
-  cat err "$(job_directory)/tlc.log" 2>/dev/null || true
-  [ -z "${run_pid:-}" ] || kill -9 "$run_pid" $(pgrep -P "$run_pid") 2>/dev/null || true
-  for directory in "$TEST_DIR"/checkpoints/local-*; do
-    [ -d "$directory" ] || continue
-    for part in "$directory"/live-* "$directory"/0*/disk; do
-      [ ! -d "$part" ] || btrfs -q subvolume delete "$part" >/dev/null
-    done
-    rm -rf "$directory"
-  done
-}
+teardown() { local_job_down; }
 
 # A field of /proc/PID/stat after the command's name: 4 parent, 5 group, 6 session.
 stat_of() { sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f$(($2 - 2)); }

@@ -8,26 +8,9 @@ load helper
 setup_file() { storage_up; }
 teardown_file() { storage_down; }
 
-setup() {
-  rm -rf "$TEST_DIR/job"
-  mkdir "$TEST_DIR/job"
-  cd "$TEST_DIR/job"
-  counting_job job.sh
-}
+setup() { counting_job_up; }
 
-teardown() {
-  # Shown for a test that failed.
-  cat err "$(job_directory)/tlc.log" 2>/dev/null || true
-  # Whatever a failed test left running.
-  [ -z "${run_pid:-}" ] || kill -9 "$run_pid" $(pgrep -P "$run_pid") 2>/dev/null || true
-  for directory in "$TEST_DIR"/checkpoints/local-*; do
-    [ -d "$directory" ] || continue
-    for part in "$directory"/live-* "$directory"/0*/disk; do
-      [ ! -d "$part" ] || btrfs -q subvolume delete "$part" >/dev/null
-    done
-    rm -rf "$directory"
-  done
-}
+teardown() { local_job_down; }
 
 start() { # start INTERVAL JOB-ARGUMENTS...: in the background, output to out
   local interval=$1
