@@ -53,6 +53,20 @@ TEST(JobEnvironment, LeavesOutWhatSteersUs) {
     ::unsetenv("TLC_JOB_REQUEST");
 }
 
+TEST(JobFromSlurm, NamesAMemberOfAnArrayAsScontrolWantsIt) {
+    ::setenv("TLC_JOB_REQUEST", "", 1);
+    ::setenv("SLURM_JOB_ID", "12", 1);
+    ::setenv("SLURMD_NODENAME", "n1", 1);
+    EXPECT_EQ(job_from_slurm({})->slurm_name, "12");
+    EXPECT_EQ(job_from_slurm({})->node, "n1");
+    ::setenv("SLURM_ARRAY_JOB_ID", "12", 1);
+    ::setenv("SLURM_ARRAY_TASK_ID", "2", 1);
+    EXPECT_EQ(job_from_slurm({})->id, "12");
+    EXPECT_EQ(job_from_slurm({})->slurm_name, "12_2");
+    ::unsetenv("SLURM_ARRAY_JOB_ID");
+    ::unsetenv("SLURM_ARRAY_TASK_ID");
+}
+
 TEST(JobFromSlurm, RefusesWhatMakesNoDirectoryName) {
     ::setenv("TLC_JOB_REQUEST", "", 1);
     ::setenv("SLURM_CLUSTER_NAME", "a/../b", 1);

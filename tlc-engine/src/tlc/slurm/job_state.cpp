@@ -82,9 +82,10 @@ Result<SlurmJob> ask_slurm_job(const std::string& id, std::chrono::seconds patie
     return std::move(*job);
 }
 
-Status set_slurm_comment(const std::string& id, std::string_view old, std::string_view text,
+Status set_slurm_comment(const std::string& name, std::string_view old, std::string_view text,
                          std::chrono::seconds patience) {
-    TLC_TRY(run_slurm({"scontrol", "update", "jobid=" + id, "comment=" + with_comment(old, text)}, patience));
+    TLC_TRY(
+        run_slurm({"scontrol", "update", "jobid=" + name, "comment=" + with_comment(old, text)}, patience));
     return {};
 }
 

@@ -32,8 +32,8 @@ Result<SlurmJob> ask_slurm_job(const std::string& id, std::chrono::seconds patie
 std::optional<SlurmJob> parse_slurm_job(std::string_view lines, std::string_view id);
 
 // Puts `text` behind what the user wrote into the job's comment, in the place of what stood there of ours.
-// `old`: the whole comment as it is.
-Status set_slurm_comment(const std::string& id, std::string_view old, std::string_view text,
+// `old`: the whole comment as it is. `name`: the job's, which for a member of an array is not its number.
+Status set_slurm_comment(const std::string& name, std::string_view old, std::string_view text,
                          std::chrono::seconds patience);
 
 // What becomes of a job that has got a TERM. `restarts`: how often it had been requeued when this copy of it

@@ -19,8 +19,8 @@ constexpr std::chrono::seconds between_comments{20};
 
 } // namespace
 
-SlurmWatch::SlurmWatch(std::string job_id, unsigned restarts, SlurmSettings settings)
-    : job_id_(std::move(job_id)), settings_(std::move(settings)),
+SlurmWatch::SlurmWatch(std::string job_id, std::string job_name, unsigned restarts, SlurmSettings settings)
+    : job_id_(std::move(job_id)), job_name_(std::move(job_name)), settings_(std::move(settings)),
       event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       lease_(restarts, lease_limit(settings_.slurmd_timeout), Clock::now()), thread_([this] { work(); }) {}
 
@@ -124,7 +124,7 @@ void SlurmWatch::send_comment() {
         text = *std::exchange(comment_, std::nullopt);
         next_comment_ = Clock::now() + between_comments;
     }
-    const auto done = set_slurm_comment(job_id_, old, text, lease_patience(settings_.slurmd_timeout));
+    const auto done = set_slurm_comment(job_name_, old, text, lease_patience(settings_.slurmd_timeout));
     if (!done) log::debug("the job's comment stays: {}", done.error().message);
 }
 

@@ -23,8 +23,9 @@ class SlurmWatch {
   public:
     using Clock = Lease::Clock;
 
-    // Prerequisite: the signals that the process takes as events are blocked.
-    SlurmWatch(std::string job_id, unsigned restarts, SlurmSettings settings);
+    // Prerequisite: the signals that the process takes as events are blocked. `job_name`: what scontrol is
+    // told.
+    SlurmWatch(std::string job_id, std::string job_name, unsigned restarts, SlurmSettings settings);
     ~SlurmWatch();
     SlurmWatch(const SlurmWatch&) = delete;
     SlurmWatch& operator=(const SlurmWatch&) = delete;
@@ -58,6 +59,7 @@ class SlurmWatch {
     void send_comment();
 
     const std::string job_id_;
+    const std::string job_name_;
     const SlurmSettings settings_;
     Fd event_;
 

@@ -32,7 +32,8 @@ void Supervisor::watch_slurm() {
         settings = SlurmSettings{};
         settings->slurmd_timeout = std::chrono::seconds(0);
     }
-    slurm_ = std::make_unique<SlurmWatch>(site_.job.id, site_.job.restart_count, std::move(*settings));
+    slurm_ = std::make_unique<SlurmWatch>(site_.job.id, site_.job.slurm_name, site_.job.restart_count,
+                                          std::move(*settings));
 }
 
 // The copy before this one may still run where slurmctld cannot reach it: an administrator has set the node
@@ -74,8 +75,8 @@ Status Supervisor::check_progress(uint64_t epoch) const {
     const auto why = fmt::format("started {} times without a new checkpoint; see {}", epoch - newest - 1,
                                  site_.directory.log_file().string());
     if (const auto job = ask_slurm_job(site_.job.id, std::chrono::seconds(10)))
-        (void)set_slurm_comment(site_.job.id, job->comment, "held: " + why, std::chrono::seconds(10));
-    const auto held = run_slurm({"scontrol", "requeuehold", site_.job.id}, std::chrono::seconds(10));
+        (void)set_slurm_comment(site_.job.slurm_name, job->comment, "held: " + why, std::chrono::seconds(10));
+    const auto held = run_slurm({"scontrol", "requeuehold", site_.job.slurm_name}, std::chrono::seconds(10));
     return fail("the job was {}{}", why,
                 held ? "; it is held until scontrol release"
                      : "; Slurm does not hold it: " + held.error().message);

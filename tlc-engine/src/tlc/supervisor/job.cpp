@@ -35,7 +35,11 @@ bool is_safe_name(const std::string& text) {
     });
 }
 
-// Array members share SLURM_ARRAY_JOB_ID; SLURM_JOB_ID is unique to each.
+std::string slurm_name(const std::string& id) {
+    const auto array = variable("SLURM_ARRAY_JOB_ID"), task = variable("SLURM_ARRAY_TASK_ID");
+    return array.empty() || task.empty() ? id : fmt::format("{}_{}", array, task);
+}
+
 uint64_t slurm_cpus() { return std::max<uint64_t>(1, number_or("SLURM_CPUS_ON_NODE", 1)); }
 
 uint64_t slurm_memory() {
@@ -73,7 +77,10 @@ Result<Job> job_from_slurm(std::vector<std::string> arguments) {
     job.under_slurm = true;
     job.cluster = variable("SLURM_CLUSTER_NAME");
     if (job.cluster.empty()) job.cluster = "slurm";
+    // Array members share SLURM_ARRAY_JOB_ID; SLURM_JOB_ID is unique to each.
     job.id = variable("SLURM_JOB_ID");
+    job.slurm_name = slurm_name(job.id);
+    job.node = variable("SLURMD_NODENAME");
     if (!is_safe_name(job.cluster) || !is_safe_name(job.id))
         return fail("SLURM_CLUSTER_NAME=\"{}\" and SLURM_JOB_ID=\"{}\" do not make a directory name",
                     job.cluster, job.id);

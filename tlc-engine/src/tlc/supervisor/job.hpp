@@ -17,6 +17,9 @@ namespace tlc {
 struct Job {
     std::string cluster; // with `id` it names the job's directory
     std::string id;
+    // What scontrol is told, "12" or "12_1": the number of one member of an array is the whole array's, too.
+    std::string slurm_name;
+    std::string node; // Slurm's name for this one
     bool under_slurm = false;
     unsigned restart_count = 0; // Slurm's; 0 at the first start
     JobRequest request;

@@ -68,7 +68,8 @@ Status Supervisor::leave() {
     // The script has ended by itself before Slurm has decided anything.
     if (leaving.by_notice && end_) return {};
     if (limit ? site_.job.request.continues && has_progressed() : leaving.by_notice && taken) {
-        const auto requeued = run_slurm({"scontrol", "requeue", site_.job.id}, std::chrono::seconds(10));
+        const auto requeued =
+            run_slurm({"scontrol", "requeue", site_.job.slurm_name}, std::chrono::seconds(10));
         if (requeued)
             return fail("the job {}; it is requeued and will continue from its latest checkpoint",
                         limit ? "has reached its time limit" : "is preempted");
