@@ -2,6 +2,7 @@
 #include "options.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 
 #include "slurm_log.hpp"
@@ -51,6 +52,12 @@ void register_options(spank_t spank) {
 }
 
 const GivenOptions& given_options() { return given(); }
+
+void forget_inherited_options() {
+    if (::getenv("SLURM_JOB_ID") == nullptr) return;
+    for (const auto& name : option_variables())
+        ::unsetenv(name.c_str());
+}
 
 std::vector<std::string> option_variables() {
     std::vector<std::string> names;

@@ -17,6 +17,10 @@ void register_options(spank_t spank);
 
 const GivenOptions& given_options();
 
+// Slurm takes its variables (below) for options. In a job they are those of that job, which a job that is
+// submitted from there does not share. To be called before Slurm reads them.
+void forget_inherited_options();
+
 // The names under which Slurm itself carries the options in a job's environment.
 std::vector<std::string> option_variables();
 

@@ -59,6 +59,7 @@ extern "C" int slurm_spank_init(spank_t spank, int count, char* values[]) {
         const auto context = spank_context();
         if (context != S_CTX_ALLOCATOR && context != S_CTX_REMOTE) return {};
         arguments() = tlc::spank::parse_arguments(count, values);
+        if (context == S_CTX_ALLOCATOR) tlc::spank::forget_inherited_options();
         tlc::spank::register_options(spank);
         // In sbatch a wrong argument is the business of jobs with our options only; see submit().
         return context == S_CTX_REMOTE ? arguments().status : tlc::Status{};

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "sbatch_options.hpp"
 #include "slurm_log.hpp"
 
 namespace tlc::spank {
@@ -25,10 +26,34 @@ Status hand_over(const JobRequest& request) {
     return {};
 }
 
+// What was said to sbatch itself and does not go together with a VM. `component`: of a heterogeneous job,
+// from 1.
+Status check_sbatch(const JobRequest& request, unsigned component) {
+    TLC_TRY(check_nodes(1, component));
+    const auto nodes = sbatch_option("nodes").value_or("1");
+    TLC_TRY(check_nodes_option(nodes));
+    if (const auto tasks = sbatch_option("ntasks").value_or("1"); tasks != "1" && nodes != "1")
+        log_info(fmt::format(
+            "--ntasks={} without --nodes=1: Slurm may spread the tasks over several nodes, where the "
+            "job would fail, as a VM runs on one; write --nodes=1 as well",
+            tasks));
+    if (sbatch_option("requeue") != "no-requeue") return {};
+    if (request.continues)
+        return fail(ErrorKind::usage,
+                    "--vm-checkpoint-continue: with --no-requeue Slurm does not start the job again "
+                    "at its time limit; leave one of the two out");
+    log_info(
+        "with --no-requeue the job is not started again when its node dies or it is preempted; leave it out, "
+        "or continue the job yourself: tlc-restart run JOB");
+    return {};
+}
+
 } // namespace
 
 Status submit(const Arguments& arguments, const GivenOptions& options) {
     ::unsetenv(request_variable); // of the job in which this sbatch may run
+    static unsigned component = 0;
+    ++component;
     if (std::string_view(program_invocation_short_name) == "salloc") {
         if (options.empty()) return {};
         return fail(ErrorKind::usage,
@@ -43,6 +68,7 @@ Status submit(const Arguments& arguments, const GivenOptions& options) {
         return options.empty() ? Status{} : hand_over(resolved.request);
     }
     TLC_TRY(arguments.status);
+    TLC_TRY(check_sbatch(resolved.request, component));
     std::error_code error;
     const auto directory = std::filesystem::current_path(error);
     if (error) return fail("cannot find the current directory: {}", error.message());

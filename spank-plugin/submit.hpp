@@ -13,6 +13,7 @@ inline constexpr const char* request_variable = "SLURM_TLC_REQUEST";
 
 // Resolves options and environment twins, checks everything that can be checked on this machine, and leaves
 // the request in this process's environment, which becomes the job's. On an error nothing must be submitted.
+// Slurm calls for it once for each component of a heterogeneous job.
 Status submit(const Arguments& arguments, const GivenOptions& options);
 
 } // namespace tlc::spank

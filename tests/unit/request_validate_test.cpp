@@ -37,6 +37,15 @@ TEST(Validate, Nodes) {
     EXPECT_THAT(tlc::check_nodes(1, 2).error().message, HasSubstr("heterogeneous"));
 }
 
+TEST(Validate, NodesAsSbatchPrintsThem) {
+    for (const char* one : {"", "1", "1-1", "1-0", "x"})
+        EXPECT_TRUE(tlc::check_nodes_option(one)) << one;
+    for (const char* more : {"2", "1-2", "2-0", "1,3", "1-16:4"})
+        EXPECT_FALSE(tlc::check_nodes_option(more)) << more;
+    EXPECT_THAT(tlc::check_nodes_option("1-2").error().message,
+                AllOf(HasSubstr("--nodes=1-2"), HasSubstr("write --nodes=1")));
+}
+
 class Files : public testing::Test {
   protected:
     void SetUp() override {

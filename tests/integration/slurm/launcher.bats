@@ -44,6 +44,24 @@ teardown_file() { cluster_down; }
   not_in_output _SLURM_SPANK_OPTION_tlc
 }
 
+@test "a job that is submitted from inside does not have the options of the one around it" {
+  # As Slurm leaves them where the plugin could not take them away.
+  left_over() { as_user env SLURM_SPANK__SLURM_SPANK_OPTION_tlc_vm_checkpoint=11m SLURM_TLC_REQUEST=interval=660 "$@"; }
+  printf '#!/bin/bash\nsbatch --parsable --wait --output=inner "$@" job.sh\n' >"$TEST_DIR/work/outer.sh"
+  submit --vm-checkpoint=off --export=ALL,SLURM_SPANK__SLURM_SPANK_OPTION_tlc_vm_checkpoint=11m outer.sh
+  [ "$state" = "JobState=COMPLETED ExitCode=0:0" ]
+  grep -q 'script: ' "$TEST_DIR/work/inner"
+  rm "$TEST_DIR/work/inner"
+  left_over env SLURM_JOB_ID="$job" sbatch --wait --output=inner job.sh
+  grep -q 'script: ' "$TEST_DIR/work/inner"
+  # Outside of a job they are a user's defaults.
+  left_over sbatch --wait --output=inner job.sh
+  grep -q 'TLC_JOB_REQUEST=interval=660' "$TEST_DIR/work/inner"
+  # An ordinary job may submit one with a VM, and the other way round nothing is left.
+  submit outer.sh --vm-checkpoint=12m
+  grep -q 'TLC_JOB_REQUEST=interval=720' "$TEST_DIR/work/inner"
+}
+
 @test "#SBATCH lines count, the command line beats them" {
   printf '#!/bin/bash\n#SBATCH --vm-checkpoint=7m\n#SBATCH --vm-memory=256M\n' >"$TEST_DIR/work/lines.sh"
   submit lines.sh
@@ -97,7 +115,8 @@ teardown_file() { cluster_down; }
 }
 
 @test "a job on two nodes fails with the reason, the node stays usable" {
-  submit --nodes=2 --vm-checkpoint=10m job.sh
+  # Nobody has said how many nodes; each has two processors.
+  submit --ntasks=4 --vm-checkpoint=10m job.sh
   [ "$state" = "JobState=FAILED ExitCode=1:0" ]
   in_output 'write --nodes=1'
   nodes_usable

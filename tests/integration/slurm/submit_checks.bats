@@ -65,6 +65,57 @@ teardown_file() { cluster_down; }
   refused 'empty path' --vm-checkpoint=10m --vm-stage-in=a,,b job.sh
 }
 
+@test "more than one node" {
+  refused '--nodes=2 may be several nodes, but a VM runs on one; write --nodes=1' -N 2 --vm-checkpoint=10m job.sh
+  refused '--nodes=1-2 may be several' --nodes=1-2 --vm-checkpoint=10m job.sh
+  refused 'write --nodes=1' -n 2 --ntasks-per-node=1 --nodes=2 --vm-checkpoint=10m job.sh
+  printf '#!/bin/bash\n#SBATCH -N 2\n#SBATCH --vm-checkpoint=10m\n' >"$TEST_DIR/work/two.sh"
+  refused '--nodes=2 may be several' two.sh
+  # The command line beats the line in the script.
+  submit -N 1 two.sh
+  [ "$state" = "JobState=COMPLETED ExitCode=0:0" ]
+  submit --vm-checkpoint=off two.sh
+  [ "$state" = "JobState=COMPLETED ExitCode=0:0" ]
+}
+
+@test "tasks that Slurm may spread over nodes are told of" {
+  submit -n 2 --vm-checkpoint=10m job.sh
+  [[ $output == *'--ntasks=2 without --nodes=1: Slurm may spread the tasks'* ]]
+  submit -n 2 -N 1 --vm-checkpoint=10m job.sh
+  [[ $output != *tlc:* ]]
+  submit -n 2 job.sh
+  [[ $output != *tlc:* ]]
+}
+
+@test "heterogeneous jobs, whichever component asks for a VM" {
+  local text='heterogeneous jobs are not supported (this one has 2 components); submit the components as jobs of their own'
+  refused "$text" --vm-checkpoint=10m : job.sh
+  refused "$text" -n 1 : --vm-checkpoint=10m job.sh
+  printf '#!/bin/bash\n#SBATCH --vm-checkpoint=10m\n#SBATCH hetjob\n#SBATCH -n 1\n' >"$TEST_DIR/work/het.sh"
+  refused "$text" het.sh
+  export TLC_VM_CHECKPOINT=10m
+  refused "$text" -n 1 : -n 1 job.sh
+  unset TLC_VM_CHECKPOINT
+  run as_user sbatch --parsable --hold -n 1 : -n 1 job.sh
+  [ "$status" = 0 ]
+  scancel "${lines[-1]%%;*}"
+}
+
+@test "a job that is not requeued: told, and refused where it could not continue" {
+  local text='with --no-requeue the job is not started again when its node dies'
+  submit --no-requeue --vm-checkpoint=10m job.sh
+  [[ $output == *"$text"*'tlc-restart run'* ]]
+  printf '#!/bin/bash\n#SBATCH --no-requeue\n' >"$TEST_DIR/work/once.sh"
+  submit --vm-checkpoint=10m once.sh
+  [[ $output == *"$text"* ]]
+  submit --requeue --vm-checkpoint=10m once.sh
+  [[ $output != *tlc:* ]]
+  submit --no-requeue job.sh
+  [[ $output != *tlc:* ]]
+  refused '--vm-checkpoint-continue: with --no-requeue Slurm does not start the job again' \
+    --no-requeue --vm-checkpoint-continue --vm-checkpoint=10m job.sh
+}
+
 @test "salloc has no batch script" {
   run as_user salloc --vm-checkpoint=10m true
   [ "$status" -ne 0 ]

@@ -5,7 +5,9 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <unistd.h>
 
@@ -99,6 +101,21 @@ Status check_nodes(uint64_t nodes, uint64_t het_components) {
     if (nodes > 1)
         return fail(ErrorKind::usage,
                     "--vm-checkpoint: the job has {} nodes, but a VM runs on one; write --nodes=1", nodes);
+    return {};
+}
+
+Status check_nodes_option(std::string_view nodes) {
+    // No upper limit is 0.
+    for (const char *at = nodes.data(), *end = at + nodes.size(); at != end;) {
+        uint64_t number = 0;
+        const auto read = std::from_chars(at, end, number);
+        if (number > 1)
+            return fail(
+                ErrorKind::usage,
+                "--vm-checkpoint: --nodes={} may be several nodes, but a VM runs on one; write --nodes=1",
+                nodes);
+        at = std::max(read.ptr, at + 1);
+    }
     return {};
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Checks of a whole JobRequest. The first three are pure; check_files looks at the file system as the
+// Checks of a whole JobRequest. The first four are pure; check_files looks at the file system as the
 // caller's user. Every error says what to write or do instead.
 #pragma once
 
@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string_view>
 
 namespace tlc {
 
@@ -22,6 +23,8 @@ Status check_memory(const JobRequest& request, uint64_t job_memory_bytes);
 
 // A job in a VM runs on one node and has one component.
 Status check_nodes(uint64_t nodes, uint64_t het_components = 1);
+// The same before the job has its nodes, from the value of --nodes: "2", "1-2".
+Status check_nodes_option(std::string_view nodes);
 
 // Makes image and checkpoint directory absolute (seen from the submit directory), then checks that the image
 // can be read, the checkpoint directory can be written and has space, and that the files to
