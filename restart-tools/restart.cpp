@@ -78,14 +78,15 @@ Status restart_job(const JobDirectory& job, const RestartOptions& options) {
             return fail(ErrorKind::usage, "{} was not a Slurm job; continue it with --local",
                         job.path().filename().string());
         TLC_TRY(check_not_queued(file));
-        // The plugin and tlc-run find their way by these; Slurm carries them to the node and over a requeue.
-        ::setenv("TLC_RESTART_FROM", job.path().c_str(), 1);
+        // tlc-run finds its way by these; Slurm carries them to the node and over a requeue, with their
+        // prefix also where SBATCH_EXPORT says NONE.
+        ::setenv("SLURM_TLC_RESTART_FROM", job.path().c_str(), 1);
         if (options.sequence)
-            ::setenv("TLC_RESTART_SEQUENCE", fmt::format("{}", *options.sequence).c_str(), 1);
+            ::setenv("SLURM_TLC_RESTART_SEQUENCE", fmt::format("{}", *options.sequence).c_str(), 1);
         argv = sbatch_command(file, options);
     }
     if (options.dry_run) {
-        if (!options.local) fmt::print("TLC_RESTART_FROM={} ", job.path().string());
+        if (!options.local) fmt::print("SLURM_TLC_RESTART_FROM={} ", job.path().string());
         fmt::print("{}\n", fmt::join(argv, " "));
         return {};
     }

@@ -51,8 +51,8 @@ uint64_t slurm_memory() {
 } // namespace
 
 std::vector<std::string> job_environment() {
-    constexpr std::array<std::string_view, 5> hidden{"TLC_", "SLURM_SPANK_", "_SLURM_SPANK_OPTION_", "SPANK_",
-                                                     "SLURM_EXPORT_ENV="};
+    constexpr std::array<std::string_view, 6> hidden{
+        "TLC_", "SLURM_TLC_", "SLURM_SPANK_", "_SLURM_SPANK_OPTION_", "SPANK_", "SLURM_EXPORT_ENV="};
     std::vector<std::string> out;
     for (char** entry = environ; *entry != nullptr; ++entry) {
         const std::string_view text(*entry);
@@ -95,8 +95,8 @@ Result<Job> job_from_slurm(std::vector<std::string> arguments) {
     job.directory = std::filesystem::current_path();
     job.vcpus = static_cast<unsigned>(slurm_cpus());
     job.memory_bytes = slurm_memory();
-    if (const auto from = variable("TLC_RESTART_FROM"); !from.empty()) job.restart_from = from;
-    if (const auto sequence = number_variable("TLC_RESTART_SEQUENCE")) job.restart_sequence = *sequence;
+    if (const auto from = variable("SLURM_TLC_RESTART_FROM"); !from.empty()) job.restart_from = from;
+    if (const auto sequence = number_variable("SLURM_TLC_RESTART_SEQUENCE")) job.restart_sequence = *sequence;
     return job;
 }
 
