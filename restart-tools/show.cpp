@@ -47,7 +47,7 @@ Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, const
     TLC_TRY_ASSIGN(file, read_job_file(job.path()));
     TLC_TRY_ASSIGN(checkpoint, find_checkpoint(job, sequence));
     if (!checkpoint.manifest) return tl::unexpected(*checkpoint.error);
-    const auto here = check_host_and_qemu(*checkpoint.manifest, config);
+    const auto here = check_host_and_qemu(*checkpoint.manifest, config, -1);
     if (!json) {
         print_for_people(job, file, checkpoint, *checkpoint.manifest, here);
         return {};

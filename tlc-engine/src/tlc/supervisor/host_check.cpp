@@ -3,7 +3,6 @@
 #include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/incarnation.hpp>
 #include <tlc/vm/accelerator.hpp>
-#include <tlc/vm/host_cpu.hpp>
 
 namespace tlc {
 namespace {
@@ -22,12 +21,12 @@ Status check_image(const Manifest::Image& wanted) {
     return {};
 }
 
-// Only a guest that sees the host's own processor depends on it.
-Status check_cpu(const Manifest& manifest) {
+} // namespace
+
+Status check_cpu(const Manifest& manifest, const HostCpu& here) {
     if (manifest.vm.accel != "kvm" || manifest.vm.cpu != "host") return {};
     const auto host = manifest.job.find("host");
     if (host == manifest.job.end() || !host->is_object()) return {};
-    TLC_TRY_ASSIGN(here, read_host_cpu());
     const auto missing = missing_flags(here, host->value("cpu_flags", ""));
     if (missing.empty()) return {};
     return fail(
@@ -36,8 +35,6 @@ Status check_cpu(const Manifest& manifest) {
         "has them, or name a common model as vm.cpu in tlc.toml for jobs to come",
         host->value("cpu_model", "unknown"), here.model, missing);
 }
-
-} // namespace
 
 nlohmann::json describe_host() {
     const auto cpu = read_host_cpu();
@@ -48,11 +45,12 @@ nlohmann::json describe_host() {
 Status check_host(const Manifest& manifest, int kvm_fd) {
     TLC_TRY(check_image(manifest.image));
     TLC_TRY(choose_accelerator(manifest.vm.accel, kvm_fd));
-    return check_cpu(manifest);
+    TLC_TRY_ASSIGN(here, read_host_cpu());
+    return check_cpu(manifest, here);
 }
 
-Status check_host_and_qemu(const Manifest& manifest, const SiteConfig& config) {
-    TLC_TRY(check_host(manifest, -1));
+Status check_host_and_qemu(const Manifest& manifest, const SiteConfig& config, int kvm_fd) {
+    TLC_TRY(check_host(manifest, kvm_fd));
     auto types = run({config.paths.qemu, "-machine", "help"});
     if (!types || types->status.code != 0)
         return fail(ErrorKind::incompatible, "QEMU does not run: {}",

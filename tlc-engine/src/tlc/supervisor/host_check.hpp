@@ -5,6 +5,7 @@
 
 #include <tlc/catalog/manifest.hpp>
 #include <tlc/config/config.hpp>
+#include <tlc/vm/host_cpu.hpp>
 
 namespace tlc {
 
@@ -15,7 +16,10 @@ nlohmann::json describe_host();
 // processor.
 Status check_host(const Manifest& manifest, int kvm_fd);
 
+// The processor's part: only a guest that sees the host's own processor depends on it.
+Status check_cpu(const Manifest& manifest, const HostCpu& here);
+
 // The same for whoever has no QEMU running yet: its machine type, too.
-Status check_host_and_qemu(const Manifest& manifest, const SiteConfig& config);
+Status check_host_and_qemu(const Manifest& manifest, const SiteConfig& config, int kvm_fd);
 
 } // namespace tlc

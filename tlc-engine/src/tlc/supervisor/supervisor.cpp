@@ -3,6 +3,7 @@
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
+#include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/supervisor.hpp>
@@ -88,7 +89,10 @@ Status Supervisor::begin(SignalQueue& signals) {
     begin_status();
     watch_slurm();
     TLC_TRY(await_earlier_copy(signals));
-    return begin_life();
+    auto begun = begin_life();
+    if (!begun && begun.error().kind == ErrorKind::incompatible)
+        return tl::unexpected(go_elsewhere(begun.error()));
+    return begun;
 }
 
 Result<std::vector<Checkpoint>> Supervisor::candidates() const {
@@ -114,7 +118,11 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
             continue;
         }
         const auto began = Clock::now();
-        auto life = Incarnation::restore(site_, epoch, checkpoint);
+        // At this copy's start, before anything is begun; in place nothing has changed.
+        const bool arrived = checkpoint.manifest && epochs_.size() == 1;
+        const auto fits =
+            arrived ? check_host_and_qemu(*checkpoint.manifest, site_.config, site_.kvm_device) : Status{};
+        auto life = fits ? Incarnation::restore(site_, epoch, checkpoint) : tl::unexpected(fits.error());
         if (life) {
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
             log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,

@@ -46,6 +46,7 @@ class Supervisor {
     Result<JobEnd> supervise(SignalQueue& signals);
     Status begin(SignalQueue& signals);
     Status begin_life();
+    Error go_elsewhere(const Error& why) const;
     Status check_progress(uint64_t epoch) const;
     Result<std::unique_ptr<Incarnation>> restore_newest(uint64_t epoch);
     Result<std::vector<Checkpoint>> candidates() const;
@@ -120,10 +121,10 @@ class Supervisor {
     CheckpointTimer timer_{site_.job.request, site_.config.automatic, wanted_.memory_bytes};
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
-    bool disk_waits_ = false;          // QEMU stopped the VM because it could not read or write
-    unsigned disk_failures_ = 0;       // looks in a row that found it so, for another reason than lack of space
-    bool disk_lost_ = false;           // what this life's VM has written is not all there
-    bool told_of_no_space_ = false;    // once in a row of failed checkpoints
+    bool disk_waits_ = false;       // QEMU stopped the VM because it could not read or write
+    unsigned disk_failures_ = 0;    // looks in a row that found it so, for another reason than lack of space
+    bool disk_lost_ = false;        // what this life's VM has written is not all there
+    bool told_of_no_space_ = false; // once in a row of failed checkpoints
     bool told_of_no_carrying_ = false; // likewise
     SpaceForecast space_;
     bool next_is_full_ = true;
