@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // sbatch's own options, wherever the user has given them: command line, #SBATCH lines, environment. SPANK
-// does not tell them; what job_submit's relative cli_filter asks is exported by Slurm's programs and library
-// all the same.
+// does not tell them, but what Slurm's cli_filter plugins ask is exported by sbatch and its library.
 #pragma once
 
 #include <optional>

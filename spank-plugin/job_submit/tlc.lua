@@ -27,11 +27,7 @@ end
 
 local function set(job)
     if not wants_vm(job) then return end
-    if job.requeue == slurm.NO_VAL16 then
-        job.requeue = 1
-    elseif job.requeue == 0 then
-        slurm.log_user("tlc: with --no-requeue the job is not started again when its node dies")
-    end
+    if job.requeue == slurm.NO_VAL16 then job.requeue = 1 end
 end
 
 -- Sets requeue where the user has said nothing about it. Nothing else is needed: tlc-run keeps the output whole

@@ -54,11 +54,12 @@ TEST(JobEnvironment, LeavesOutWhatSteersUs) {
 }
 
 TEST(JobFromSlurm, NamesAMemberOfAnArrayAsScontrolWantsIt) {
-    ::setenv("TLC_JOB_REQUEST", "", 1);
+    ::setenv("TLC_JOB_REQUEST", "interval=60\n", 1);
     ::setenv("SLURM_CLUSTER_NAME", "cluster", 1);
     ::setenv("SLURM_JOB_ID", "12", 1);
     ::setenv("SLURM_JOB_NUM_NODES", "1", 1);
     ::setenv("SLURMD_NODENAME", "n1", 1);
+    ASSERT_TRUE(job_from_slurm({})) << job_from_slurm({}).error().message;
     EXPECT_EQ(job_from_slurm({})->slurm_name, "12");
     EXPECT_EQ(job_from_slurm({})->node, "n1");
     ::setenv("SLURM_ARRAY_JOB_ID", "12", 1);
