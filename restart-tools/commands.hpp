@@ -3,6 +3,7 @@
 // Error with the exit code's kind. Only prune changes anything.
 #pragma once
 
+#include <tlc/base/log_line.hpp>
 #include <tlc/base/result.hpp>
 #include <tlc/catalog/job_directory.hpp>
 
@@ -32,6 +33,14 @@ Status show_job(const JobDirectory& job, std::optional<uint64_t> sequence, const
 
 // How the job is doing: what its supervisor says, or said last. With `watch` again and again until it ends.
 Status show_status(const JobDirectory& job, bool watch, bool json);
+
+struct LogOptions {
+    bool follow = false;                 // until the job ends
+    log::Level from = log::Level::debug; // events of less weight are left out
+    bool json = false;                   // one object a line
+};
+// The job's log, of all its starts on all nodes.
+Status show_log(const JobDirectory& job, const LogOptions& options);
 
 struct VerifyOptions {
     std::optional<uint64_t> sequence;

@@ -15,6 +15,8 @@ struct Options {
     std::optional<uint64_t> sequence;
     bool json = false;
     bool watch = false;
+    LogOptions log;
+    std::string log_from = "debug";
     VerifyOptions verify;
     PruneOptions prune;
     RestartOptions restart;
@@ -65,6 +67,13 @@ Status show(const Options& options) {
 Status status(const Options& options) {
     TLC_TRY_ASSIGN(job, job_of(options));
     return show_status(job, options.watch, options.json);
+}
+
+Status log_of(Options& options) {
+    TLC_TRY_ASSIGN(job, job_of(options));
+    options.log.from = *log::parse_level(options.log_from);
+    options.log.json = options.json;
+    return show_log(job, options.log);
 }
 
 Status restart(Options& options) {
@@ -119,6 +128,14 @@ int run(int argc, char** argv) {
     status_command->add_option("job", options.job, "job id, cluster-id or directory")->required();
     status_command->add_flag("--watch", options.watch, "again every two seconds until the job ends");
     status_command->add_flag("--json", options.json, "one object; with --watch one a line");
+
+    auto* log_command = app.add_subcommand("log", "what happened to a job: its log, of all its starts");
+    log_command->add_option("job", options.job, "job id, cluster-id or directory")->required();
+    log_command->add_flag("--follow,-f", options.log.follow, "wait for further lines until the job ends");
+    log_command->add_option("--level", options.log_from, "leave out what weighs less")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+        ->type_name("debug|info|warning|error");
+    log_command->add_flag("--json", options.json, "one object a line: time, level, message, text, fields");
 
     auto* verify_command = app.add_subcommand(
         "verify", "read everything a checkpoint is made of and name what is broken: of each job the newest");
@@ -185,6 +202,7 @@ int run(int argc, char** argv) {
     const auto done = list_command->parsed()     ? list(options)
                       : show_command->parsed()   ? show(options)
                       : status_command->parsed() ? status(options)
+                      : log_command->parsed()    ? log_of(options)
                       : verify_command->parsed() ? verify(options)
                       : prune_command->parsed()  ? prune(options)
                       : export_command->parsed() ? export_one(options)

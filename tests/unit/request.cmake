@@ -2,4 +2,3 @@
 tlc_unit_test(NAME request_options SOURCES request_options_test.cpp DEPENDS tlc_request)
 tlc_unit_test(NAME request_text SOURCES request_text_test.cpp DEPENDS tlc_request)
 tlc_unit_test(NAME request_validate SOURCES request_validate_test.cpp DEPENDS tlc_request)
-tlc_unit_test(NAME units_parse SOURCES units_parse_test.cpp DEPENDS tlc_base)

@@ -23,7 +23,7 @@ status_tells_of_two() {
 }
 
 @test "a node dies: the job goes on elsewhere with its nonce and counter, its output whole" {
-  local job node
+  local job node followed
   job=$(submit --vm-checkpoint=6s --comment="of mine" job.sh 90 0.5 7)
   until_true 120 job_has_taken "$job" 2 || { show "$job"; return 1; }
   # What the user sees of it.
@@ -35,12 +35,19 @@ status_tells_of_two() {
   [[ $output == *"last checkpoint  "[2-9]*"next checkpoint  "* ]]
   run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" status --json "$job"
   [ "$(jq '.checkpoints >= 2 and .last.sequence >= 2 and .at_risk < 30 and (.ended | not)' <<<"$output")" = true ]
+  as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" timeout 300 "$bin/tlc-restart" log --follow --json "$job" >"$TEST_DIR/followed" &
+  followed=$!
   sleep 2
   node=$(field "$job" NodeList)
   "$support/cluster" power-off "$node" --dir "$CLUSTER_DIR/cluster"
   until_true 240 ended "$job" || { show "$job"; return 1; }
   show "$job"
   [ "$(field "$job" ExitCode)" = 7:0 ]
+  # The log ends with the job, tells both nodes, and is what the file holds.
+  wait "$followed"
+  [ "$(jq -r .message "$TEST_DIR/followed")" = "$(cut -d' ' -f3- "$(log_of "$job")")" ]
+  [ "$(jq -r '.fields | select(.start).node' "$TEST_DIR/followed")" = "$node"$'\n'"$(field "$job" NodeList)" ]
+  [ "$(jq -r 'select(.text == "finished").fields.code' "$TEST_DIR/followed")" = 7 ]
   [ "$(field "$job" NodeList)" != "$node" ]
   one_life "$TEST_DIR/job/job-$job.out" 90
   grep -q 'restored checkpoint=' "$(log_of "$job")"

@@ -65,7 +65,7 @@ long_options() { "$@" --help | sed -nE 's/^  (-[^ {]*).*/\1/p' | tr , '\n' | gre
 
 @test "tlc-restart: commands and options are those of the program" {
   file=$root/restart-tools/completion/tlc-restart
-  offers 'diff export list prune run show status verify' tlc-restart ''
+  offers 'diff export list log prune run show status verify' tlc-restart ''
   offers 'show' tlc-restart sh
   offers 'status' tlc-restart st
   for command in list show status verify prune run export diff; do
@@ -96,6 +96,7 @@ long_options() { "$@" --help | sed -nE 's/^  (-[^ {]*).*/\1/p' | tr , '\n' | gre
   file=$root/restart-tools/completion/tlc-restart
   offers 'elf qemu' tlc-restart export 7 --format ''
   offers 'elf' tlc-restart export 7 --format=e
+  offers 'error' tlc-restart log 7 --level=e
   offers 'files/a.toml' tlc-restart list --config files/a
   offers 'files' tlc-restart list --checkpoint-dir fi
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/log.hpp>
+#include <tlc/base/log_line.hpp>
 #include <tlc/base/units.hpp>
 
 #include <algorithm>
@@ -36,15 +37,12 @@ void set_echo(int fd, Level from) {
 }
 
 void write(Level level, std::string_view text) {
-    constexpr const char* names[] = {"debug", "info", "warning", "error"};
     std::string safe(text);
     std::replace(safe.begin(), safe.end(), '\n', ' ');
     put(main_sink, level,
-        fmt::format("{} {} {}\n", utc_text(std::chrono::system_clock::now()), names[static_cast<int>(level)],
-                    safe));
+        fmt::format("{} {} {}\n", utc_text(std::chrono::system_clock::now()), level_name(level), safe));
     put(echo_sink, level,
-        fmt::format("tlc: {}{}\n",
-                    level >= Level::warning ? fmt::format("{}: ", names[static_cast<int>(level)]) : "",
+        fmt::format("tlc: {}{}\n", level >= Level::warning ? fmt::format("{}: ", level_name(level)) : "",
                     safe));
 }
 

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -191,6 +192,12 @@ Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::
     }
     output.status = child.wait();
     return output;
+}
+
+std::string host_name() {
+    std::array<char, 256> name{};
+    ::gethostname(name.data(), name.size() - 1);
+    return name.data();
 }
 
 } // namespace tlc

@@ -72,4 +72,7 @@ Result<Output> run(const std::vector<std::string>& argv, bool with_stderr = true
                    std::chrono::seconds limit = std::chrono::seconds(60),
                    std::optional<std::vector<std::string>> environment = std::nullopt);
 
+// gethostname(2): under Slurm the node's name.
+std::string host_name();
+
 } // namespace tlc

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/log_line.hpp>
 #include <tlc/config/config.hpp>
 
 #include <sys/stat.h>
@@ -39,11 +40,6 @@ std::string duration_value(std::chrono::seconds duration) {
     for (const auto& [unit, name] : {std::pair(86400, 'd'), std::pair(3600, 'h'), std::pair(60, 'm')})
         if (seconds % unit == 0) return fmt::format("\"{}{}\"", seconds / unit, name);
     return fmt::format("\"{}s\"", seconds);
-}
-
-const char* level_name(log::Level level) {
-    constexpr std::array<const char*, 4> names = {"debug", "info", "warning", "error"};
-    return names[static_cast<size_t>(level)];
 }
 
 Status check_path(const SiteConfig& config, const char* key, const std::string& path, int access,
@@ -146,7 +142,7 @@ std::string describe(const SiteConfig& config) {
         text += fmt::format("min_interval = {}\n", duration_value(config.automatic.min_interval));
     if (config.automatic.max_interval.count() > 0)
         text += fmt::format("max_interval = {}\n", duration_value(config.automatic.max_interval));
-    return text + fmt::format("\n[log]\nlevel = \"{}\"\n", level_name(config.log_level));
+    return text + fmt::format("\n[log]\nlevel = \"{}\"\n", log::level_name(config.log_level));
 }
 
 } // namespace tlc

@@ -58,9 +58,7 @@ JobDescription describe_job(const Job& job, bool merge_output) {
     out.home = user != nullptr ? user->pw_dir : "/tmp";
     const group* primary = ::getgrgid(out.gid);
     out.group = primary != nullptr ? primary->gr_name : fmt::format("g{}", out.gid);
-    std::array<char, 256> name{};
-    ::gethostname(name.data(), name.size() - 1);
-    out.hostname = name.data();
+    out.hostname = host_name();
     out.merge_output = merge_output;
     out.umask = current_umask();
     return out;

@@ -3,10 +3,9 @@
 // written is logged once and does not matter further.
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
+#include <tlc/base/process.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/supervisor/supervisor.hpp>
-
-#include <unistd.h>
 
 namespace tlc {
 namespace {
@@ -19,9 +18,7 @@ JobStatus::Time now() { return std::chrono::floor<std::chrono::seconds>(std::chr
 
 void Supervisor::begin_status() {
     status_.job = site_.job.name();
-    char name[256] = "";
-    ::gethostname(name, sizeof name - 1);
-    status_.node = name;
+    status_.node = host_name();
     status_.started = now();
     tell_status();
 }
