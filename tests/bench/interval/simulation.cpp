@@ -66,10 +66,13 @@ std::vector<Named> plans(const Case& what, double nodes, const Options& options)
         {"auto-cost*3", 1, 3, 1, false},
         {"auto-estimated", 1, 1, 1, true},
         {"auto-estimated-mtbf*3", 3, 1, 1, true},
+        {"auto-max-0.5", 1, 1, 0.5, false},
+        {"auto-max-0.5-mtbf/3", 1.0 / 3, 1, 0.5, false},
+        {"auto-max-0.5-mtbf*3", 3, 1, 0.5, false},
         {"auto-max-0.1", 1, 1, 0.1, false},
         {"auto-max-0.05", 1, 1, 0.05, false},
         {"auto-max-0.02", 1, 1, 0.02, false},
-        {"auto-max-0.1-estimated", 1, 1, 0.1, true},
+        {"auto-max-0.5-estimated", 1, 1, 0.5, true},
     };
     for (const auto& a : autos) {
         tlc::IntervalSettings settings;

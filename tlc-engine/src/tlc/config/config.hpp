@@ -62,7 +62,7 @@ struct SiteConfig {
     // For jobs with --vm-checkpoint=auto, see docs/interval.md.
     struct Auto {
         std::chrono::seconds node_mtbf{std::chrono::hours(30 * 24)}; // between failures of one node
-        double max_overhead = 0.1;            // of a job's time that its checkpoints may cost it
+        double max_overhead = 0.5;            // of a job's time that its checkpoints may cost it
         std::chrono::seconds min_interval{0}; // 0: none
         std::chrono::seconds max_interval{0}; // 0: none
     } automatic;
