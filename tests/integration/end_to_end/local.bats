@@ -159,13 +159,16 @@ being_taken() {
 not() { ! "$@"; }
 given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
 
-@test "the engine killed at 20 moments of checkpoints: no half checkpoint is listed, the next one is whole" {
-  start 5s 480 0.5 7
+# TLC_KILLS=20: at so many moments.
+@test "the engine killed at moments of checkpoints: no half checkpoint is listed, the next one is whole" {
+  local kills=${TLC_KILLS:-8}
+  local count=$((kills * 24))
+  start 5s "$count" 0.5 7
   until_true 60 has_taken 1
   local before latency
   latency=$(grep -oE 'latency_ms=[0-9]+' "$(job_directory)/tlc.log" | head -n 1 | cut -d= -f2)
   # A kill that comes too late counts for nothing, but makes the next checkpoint a full one, which takes longer.
-  while [ "$(given_up)" -lt 20 ]; do
+  while [ "$(given_up)" -lt "$kills" ]; do
     until_true 30 being_taken >/dev/null
     sleep "0.$(printf %03d $((RANDOM % (latency < 999 ? latency : 999))))"
     kill -9 "$(engine_of "$run_pid")" 2>/dev/null || true
@@ -177,7 +180,7 @@ given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
   until_true 60 has_taken $((before + 1))
   finished
   [ "$code" = 7 ]
-  one_life out 480
+  one_life out "$count"
 }
 
 @test "an engine that hangs between checkpoints is ended, and the job goes on" {
@@ -191,6 +194,28 @@ given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
   finished
   [ "$code" = 7 ]
   one_life out 160
+}
+
+@test "auto: the interval is chosen from what checkpoints cost, and learnt again after a restore" {
+  # A failure a minute: checkpoints pay every few seconds.
+  { cat "$TLC_CONFIG"; printf '[auto]\nnode_mtbf = "1m"\n'; } >auto.toml
+  "$bin/tlc-run" --config auto.toml --checkpoint=auto --job-memory=900M -- ./job.sh 80 0.5 7 >out 2>err 3>&- &
+  run_pid=$!
+  until_true 60 has_taken 2
+  kill -9 "$(qemu_of "$run_pid")"
+  local before
+  until_true 30 grep -q 'restored checkpoint=' "$(job_directory)/tlc.log"
+  before=$(checkpoints_taken)
+  until_true 60 has_taken $((before + 1))
+  finished
+  [ "$code" = 7 ]
+  one_life out 80
+  # The choice is told with what it came from: first of a guess, then of what was measured, then with an interruption.
+  "$bin/tlc-restart" log --json "$(basename "$(job_directory)")" | jq -c 'select(.text == "auto:").fields' >choices
+  cat choices
+  jq -se '.[0] | .measured == "0" and .interruptions == "0"' choices
+  jq -se 'any(.measured != "0" and .interruptions == "1")' choices
+  "$bin/tlc-restart" show --json "$(basename "$(job_directory)")" | jq -e '.manifest.job.auto.choice | test("^interval=.* measured=[2-9]")'
 }
 
 loader_of() { pgrep -P "$1" -f 'tlc-engine load'; }
