@@ -163,6 +163,13 @@ Status try_writing(const std::filesystem::path& directory, size_t bytes) {
     return {};
 }
 
+Result<uint64_t> size_of_file(const std::filesystem::path& path) {
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0)
+        return fail_errno(errno, fmt::format("cannot look at {}", path.string()));
+    return static_cast<uint64_t>(info.st_size);
+}
+
 Result<uint64_t> free_space(const std::filesystem::path& path) {
     struct statvfs info {};
     if (::statvfs(path.c_str(), &info) != 0)

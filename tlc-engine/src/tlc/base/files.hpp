@@ -46,6 +46,9 @@ Result<Fd> nameless_file(const std::filesystem::path& directory);
 // Whether so many bytes can be written and made durable on the file system of a directory; they do not stay.
 Status try_writing(const std::filesystem::path& directory, size_t bytes);
 
+// Bytes in a file, of what a link points to.
+Result<uint64_t> size_of_file(const std::filesystem::path& path);
+
 // Bytes an ordinary user may still write on the file system of `path`.
 Result<uint64_t> free_space(const std::filesystem::path& path);
 

@@ -23,15 +23,8 @@ namespace fs = std::filesystem;
 // not built on.
 constexpr size_t longest_chain = 16;
 
-uint64_t plain_size(uint64_t file_size, size_t number) {
-    return std::min(disk_stretch, file_size - number * disk_stretch);
-}
-
-Result<uint64_t> size_of(const fs::path& path) {
-    std::error_code error;
-    const auto size = fs::file_size(path, error);
-    if (error) return fail_errno(error.value(), fmt::format("cannot look at {}", path.string()));
-    return size;
+uint64_t plain_size(uint64_t of_file, size_t number) {
+    return std::min(disk_stretch, of_file - number * disk_stretch);
 }
 
 // What a stretch of zeros has for a checksum.
@@ -98,7 +91,7 @@ bool worth_building_on(const PackedBase& base) {
             needed += stretch.length;
     uint64_t there = 0;
     for (const auto& name : base.index.packs) {
-        const auto size = size_of(base.directory / name);
+        const auto size = size_of_file(base.directory / name);
         if (!size) return false;
         there += *size;
     }
@@ -262,7 +255,7 @@ Result<PackReport> pack_disk(const fs::path& snapshot, const DiskSums& sums, con
     PackReport report;
     report.written_bytes = writer.bytes();
     for (const auto& name : index.packs) {
-        TLC_TRY_ASSIGN(size, size_of(directory / name));
+        TLC_TRY_ASSIGN(size, size_of_file(directory / name));
         report.packs[name] = size;
     }
     const std::string text = packed_index_text(index);

@@ -32,13 +32,6 @@ Status link_or_copy(const fs::path& from, const fs::path& to) {
     return fail_errno(errno, fmt::format("cannot link {} as {}", from.string(), to.string()));
 }
 
-Result<uint64_t> size_of(const fs::path& path) {
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0)
-        return fail_errno(errno, fmt::format("cannot look at {}", path.string()));
-    return static_cast<uint64_t>(info.st_size);
-}
-
 // What is newer than the image a VM writes to has never been taken into use.
 Status remove_unswitched(const fs::path& live, const DiskFiles& files, const DiskImage& active,
                          BlockDevices& devices) {
@@ -149,7 +142,7 @@ Status Qcow2Disk::link_images(const fs::path& to) const {
 Status Qcow2Disk::snapshot(const fs::path& live, const fs::path&, BlockDevices& devices) {
     if (!taking_) return fail("a snapshot of {} was not prepared", live.string());
     for (auto& [name, size] : taking_->appended) {
-        TLC_TRY_ASSIGN(bytes, size_of(live / name));
+        TLC_TRY_ASSIGN(bytes, size_of_file(live / name));
         size = bytes;
     }
     taking_->switched = true;

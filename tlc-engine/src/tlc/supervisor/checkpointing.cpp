@@ -11,17 +11,6 @@
 #include <sys/stat.h>
 
 namespace tlc {
-namespace {
-
-Result<uint64_t> size_of(const std::filesystem::path& path) {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(path, error);
-    if (error) return fail("cannot look at {}: {}", path.string(), error.message());
-    return size;
-}
-
-} // namespace
-
 void Supervisor::start_checkpoint() {
     next_checkpoint_ = timer_.begin(Clock::now());
     if (auto room = check_space(); !room) {
@@ -139,7 +128,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
                        {}};
     for (const auto& file : report.value("older", nlohmann::json::array())) {
         const auto name = file.value("file", "");
-        TLC_TRY_ASSIGN(size, size_of(taking_->directory / name));
+        TLC_TRY_ASSIGN(size, size_of_file(taking_->directory / name));
         manifest.memory.older[name] = size;
     }
     manifest.vm = life_->description();
@@ -159,7 +148,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     const auto frozen = taking_->directory / disk.path;
     TLC_TRY_ASSIGN(names, file_names(frozen));
     for (const auto& name : names) {
-        TLC_TRY_ASSIGN(size, size_of(frozen / name));
+        TLC_TRY_ASSIGN(size, size_of_file(frozen / name));
         disk.files[name] = size;
     }
     manifest.console = {disk.files[MachineFiles::standard_output], disk.files[MachineFiles::standard_error],
