@@ -15,14 +15,14 @@ void Supervisor::start_checkpoint() {
     next_checkpoint_ = timer_.begin(Clock::now());
     if (auto room = check_space(); !room) {
         log::warning("no checkpoint is taken now: {}", room.error().message);
-        ++status_.failed;
+        status_.failed();
         tell_of_no_space(room.error());
         return;
     }
-    auto claimed = claim_checkpoint();
+    auto claimed = levels_.claim();
     if (!claimed) {
         log::warning("no checkpoint can be made: {}", claimed.error().message);
-        ++status_.failed;
+        status_.failed();
         return;
     }
     taking_ = *claimed;
@@ -55,7 +55,7 @@ Status Supervisor::check_space() {
     const uint64_t needed = space_.needed(next_is_full_ || !engine_, life_->vm().resident_bytes());
     TLC_TRY_ASSIGN(free, free_space(site_.store.path()));
     if (free >= needed) return {};
-    if (const auto pruned = prune(site_.store); pruned && *pruned > 0) {
+    if (const auto pruned = levels_.prune(); pruned && *pruned > 0) {
         log::info("checkpoints removed for the next one: {}", *pruned);
         TLC_TRY_ASSIGN(now, free_space(site_.store.path()));
         free = now;
@@ -159,10 +159,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     TLC_TRY(site_.store.publish(manifest));
 
     published_ = manifest.sequence;
-    ++status_.checkpoints;
-    status_.stopped_ms += manifest.timings.pause_ms;
-    status_.longest_pause_ms = std::max(status_.longest_pause_ms, manifest.timings.pause_ms);
-    last_changed_ = true;
+    status_.published(manifest.timings.pause_ms);
     lives_without_progress_ = 0;
     told_of_no_space_ = false;
     next_is_full_ = !report.value("goes_on", false);
@@ -176,8 +173,8 @@ Status Supervisor::publish(const nlohmann::json& report) {
     if (slurm_)
         slurm_->comment(fmt::format("checkpoint {} of {}, pause {:.0f} ms", manifest.sequence,
                                     manifest.created, manifest.timings.pause_ms));
-    will_carry(manifest.sequence);
-    const auto pruned = prune(site_.store);
+    levels_.carry(manifest.sequence);
+    const auto pruned = levels_.prune();
     if (!pruned) log::warning("old checkpoints stay: {}", pruned.error().message);
     if (site_.disk.kind() == "qcow2") merge_.begin_if_due(life_->vm().qmp(), life_->live());
     return {};
@@ -187,10 +184,10 @@ Status Supervisor::publish(const nlohmann::json& report) {
 void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
     const auto sequence = std::exchange(taking_, std::nullopt)->sequence;
-    ++status_.failed;
+    status_.failed();
     log::warning("checkpoint {} was given up: {}", sequence, error.message);
     tell_of_no_space(error);
-    if (auto removed = discard(sequence); !removed) log::warning("{}", removed.error().message);
+    if (auto removed = levels_.discard(sequence); !removed) log::warning("{}", removed.error().message);
 }
 
 } // namespace tlc

@@ -67,7 +67,7 @@ Status Supervisor::await_earlier_copy(SignalQueue& signals) {
 // A job that begins again and again without ever getting to a checkpoint needs somebody's attention.
 Status Supervisor::check_progress(uint64_t epoch) const {
     if (!slurm_ || site_.job.restart_count == 0) return {};
-    TLC_TRY_ASSIGN(checkpoints, all_checkpoints());
+    TLC_TRY_ASSIGN(checkpoints, levels_.all());
     uint64_t newest = 0;
     for (const auto& checkpoint : checkpoints)
         if (checkpoint.manifest) newest = std::max(newest, checkpoint.manifest->epoch);

@@ -59,7 +59,7 @@ Status Supervisor::follow_leaving(bool vm_ended) {
         start_checkpoint();
         if (taking_) return {};
     }
-    return carrier_ ? Status{} : leave();
+    return levels_.carries() ? Status{} : leave();
 }
 
 Status Supervisor::leave() {
@@ -84,7 +84,7 @@ Status Supervisor::leave() {
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job's time is over"});
     told_of_time_limit_ = true;
     if (end_) return {};
-    const auto all = all_checkpoints();
+    const auto all = levels_.all();
     const bool any = all && std::any_of(all->begin(), all->end(), [](const auto& c) { return c.whole(); });
     fmt::print(stderr, "tlc-run: the job has reached its time limit; {}\n",
                any ? how_to_continue(site_.job, site_.directory.path()) : "it has no checkpoint");

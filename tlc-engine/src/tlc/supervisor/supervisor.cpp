@@ -20,11 +20,6 @@ constexpr auto power_off_limit = std::chrono::seconds(90);
 // For the last word of an engine whose QEMU has ended: it may still check the disk.
 constexpr auto filler_limit = std::chrono::minutes(10);
 
-std::string branch_of(const Manifest& manifest) {
-    const auto branch = manifest.job.find("branch");
-    return branch != manifest.job.end() && branch->is_string() ? branch->get<std::string>() : std::string();
-}
-
 } // namespace
 
 Result<JobEnd> Supervisor::run(SignalQueue& signals) {
@@ -32,7 +27,7 @@ Result<JobEnd> Supervisor::run(SignalQueue& signals) {
     if (slurm_) slurm_->guard(-1);
     engine_.reset();
     life_.reset();
-    end_status();
+    status_.end();
     // Whoever continues the job need not wait.
     for (const uint64_t epoch : epochs_)
         if (auto closed = site_.directory.close_epoch(epoch); !closed)
@@ -58,13 +53,14 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
         merge_.follow(life_->vm().qmp(), life_->live());
         if (life_->filler()) follow_filler();
         if (engine_) TLC_TRY(follow_engine());
-        if (carrier_) TLC_TRY(follow_carrier());
+        if (levels_.carries()) TLC_TRY(follow_carrier());
         if (const auto status = life_->vm().poll()) {
             TLC_TRY(follow_guest());
             if (leaving_) TLC_TRY(follow_leaving(true));
             if (life_->filler()) take_filling(life_->filler()->wait(filler_limit));
             // QEMU ends with 0 when the guest powers off, be its memory complete or not.
-            if (memory_lost_ && (status->signalled || status->code != 0 || unusable_.contains(restored_)))
+            if (memory_lost_ &&
+                (status->signalled || status->code != 0 || levels_.damage_of(restored_) != nullptr))
                 end_.reset();
             if (end_ && disk_is_whole()) return finish(signals);
             end_.reset();
@@ -86,7 +82,7 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
 }
 
 Status Supervisor::begin(SignalQueue& signals) {
-    begin_status();
+    tell_status();
     watch_slurm();
     TLC_TRY(await_earlier_copy(signals));
     auto begun = begin_life();
@@ -95,93 +91,25 @@ Status Supervisor::begin(SignalQueue& signals) {
     return begun;
 }
 
-Result<std::vector<Checkpoint>> Supervisor::candidates() const {
-    TLC_TRY_ASSIGN(all, all_checkpoints());
-    if (branch_.empty()) return all;
-    // Restarted from a chosen checkpoint: what this branch has saved since, then the chosen one.
-    std::vector<Checkpoint> out;
-    for (const auto& checkpoint : all)
-        if (checkpoint.manifest && branch_of(*checkpoint.manifest) == branch_) out.push_back(checkpoint);
-    for (const auto& checkpoint : all)
-        if (checkpoint.sequence == site_.job.restart_sequence) out.push_back(checkpoint);
-    return out;
-}
-
-Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) {
-    TLC_TRY_ASSIGN(checkpoints, candidates());
-    std::optional<Error> last;
-    for (const auto& checkpoint : checkpoints) {
-        if (const auto known = unusable_.find(checkpoint.directory); known != unusable_.end()) {
-            last = known->second;
-            notices_.add("checkpoint {} cannot be restored, trying the one before it: {}",
-                         checkpoint.sequence, last->message);
-            continue;
-        }
-        const auto began = Clock::now();
-        // At this copy's start, before anything is begun; in place nothing has changed.
-        const bool arrived = checkpoint.manifest && epochs_.size() == 1;
-        const auto fits =
-            arrived ? check_host_and_qemu(*checkpoint.manifest, site_.config, site_.kvm_device) : Status{};
-        auto life = fits ? Incarnation::restore(site_, epoch, checkpoint) : tl::unexpected(fits.error());
-        if (life) {
-            const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
-            log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
-                      checkpoint.manifest->created, epoch, duration_text(took));
-            restored_ = checkpoint.directory;
-            timer_.resume(checkpoint.manifest->job, Clock::now());
-            return life;
-        }
-        last = life.error();
-        if (last->kind == ErrorKind::incompatible) break;
-        if (last->kind == ErrorKind::damaged) unusable_[checkpoint.directory] = *last;
-        notices_.add("checkpoint {} cannot be restored, trying the one before it: {}", checkpoint.sequence,
-                     last->message);
-    }
-    if (!last) return fail(ErrorKind::no_checkpoint, "there is no checkpoint");
-    return in_context(*last, "no checkpoint could be restored");
-}
-
-Status Supervisor::begin_life() {
-    if (slurm_) slurm_->guard(-1);
-    life_.reset();
-    engine_.reset();
-    merge_.forget();
-    memory_lost_ = disk_lost_ = disk_waits_ = false;
-    disk_failures_ = 0;
-    if (++lives_without_progress_ > most_lives_without_progress)
-        return fail(
-            "the VM has ended {} times without a new checkpoint; see console-*.log and qemu-*.log in {}",
-            most_lives_without_progress, site_.directory.path().string());
-    TLC_TRY_ASSIGN(epoch, site_.directory.claim_epoch());
-    epochs_.push_back(epoch);
-    TLC_TRY(check_progress(epoch));
-    if (auto swept = sweep(epoch); !swept)
-        log::warning("leftovers of an earlier start stay: {}", swept.error().message);
-
-    const bool earlier_start = site_.job.restart_count > 0 || site_.job.restart_from || epoch > 1;
-    auto life = restore_newest(epoch);
-    const bool restored = life.has_value();
-    if (!restored) {
-        if (life.error().kind != ErrorKind::no_checkpoint || site_.job.restart_from)
-            return tl::unexpected(life.error());
-        if (earlier_start)
-            notices_.add("no checkpoint was taken before the job was interrupted; it starts afresh");
-        life = Incarnation::boot(site_, epoch, wanted_);
-        if (!life) return tl::unexpected(life.error());
-        log::info("booted epoch={} accel={} vcpus={} memory={}", epoch, wanted_.accel, wanted_.vcpus,
-                  size_text(wanted_.memory_bytes));
-    }
-    life_ = std::move(*life);
-    if (slurm_) slurm_->guard(life_->vm().pid());
-    last_heartbeat_ = last_running_ = Clock::now();
-    started_ = restored;
-    next_checkpoint_ =
-        timer_.begin_life(epoch, Clock::now(), [pid = life_->vm().pid()] { return processor_time(pid); });
-    if (restored) prepare_engine();
-    TLC_TRY(life_->reconcile_output(restored));
-    for (const auto& text : notices_.take())
-        fmt::print(stderr, "tlc-run: {}\n", text);
+Status Supervisor::follow_carrier() {
+    TLC_TRY_ASSIGN(took, levels_.follow());
+    if (!took) return {};
+    timer_.carried(*took);
+    status_.newest_changed();
     return {};
+}
+
+const char* Supervisor::state() const {
+    if (suspended_) return "suspended";
+    if (!life_) return "starting";
+    if (disk_waits_) return disk_failures_ > 0 ? "disk fails" : "disk full";
+    if (leaving_) return "leaving";
+    if (life_->filler()) return "filling";
+    return started_ ? "running" : "starting";
+}
+
+void Supervisor::tell_status() {
+    status_.tell({state(), suspended_, life_ ? life_->epoch() : 0, timer_.interval(), next_checkpoint_});
 }
 
 Status Supervisor::follow_guest() {
@@ -256,7 +184,7 @@ void Supervisor::take_filling(const Result<nlohmann::json>& answer) {
         log::info("the VM ended before it was complete: {}", answer.error().message);
     else
         log::error("the VM cannot go on, its memory or disk is not complete: {}", answer.error().message);
-    if (answer.error().kind == ErrorKind::damaged) unusable_[restored_] = answer.error();
+    if (answer.error().kind == ErrorKind::damaged) levels_.is_damaged(restored_, answer.error());
 }
 
 Status Supervisor::handle_vm_end(const ExitStatus& status, SignalQueue& signals) {
@@ -274,7 +202,7 @@ Result<JobEnd> Supervisor::finish(SignalQueue& signals) {
     // The checkpoints, and what comes back, are a newer run's if there is one.
     if (auto owned = site_.directory.fence(life_->epoch()); !owned)
         return in_context(owned.error(), "this copy of the job has been replaced by a newer one and stops");
-    stop_carrying();
+    levels_.stop_carrying();
     TLC_TRY(life_->pump_output());
     if (auto staged = stage_out(site_.job, life_->live()); !staged)
         return in_context(
@@ -286,9 +214,9 @@ Result<JobEnd> Supervisor::finish(SignalQueue& signals) {
     // What a job that ended well has left is only its memory; a failed one may be worth another look.
     const bool well = !end_->signalled && end_->code == 0 && !asked_to_end_;
     if (well) {
-        TLC_TRY_ASSIGN(checkpoints, all_checkpoints());
+        TLC_TRY_ASSIGN(checkpoints, levels_.all());
         for (auto oldest = checkpoints.rbegin(); oldest != checkpoints.rend(); ++oldest)
-            if (auto removed = discard(oldest->sequence); !removed)
+            if (auto removed = levels_.discard(oldest->sequence); !removed)
                 log::warning("{}", removed.error().message);
     }
     if (auto removed = site_.disk.remove(life_->live()); !removed)

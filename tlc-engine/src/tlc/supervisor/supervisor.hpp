@@ -6,17 +6,17 @@
 
 #include <tlc/slurm/watch.hpp>
 #include <tlc/supervisor/chain_merge.hpp>
+#include <tlc/supervisor/checkpoint_levels.hpp>
 #include <tlc/supervisor/checkpoint_timer.hpp>
 #include <tlc/supervisor/engine_process.hpp>
 #include <tlc/supervisor/incarnation.hpp>
-#include <tlc/supervisor/job_status.hpp>
 #include <tlc/supervisor/notices.hpp>
 #include <tlc/supervisor/signals.hpp>
 #include <tlc/supervisor/space_forecast.hpp>
+#include <tlc/supervisor/status_teller.hpp>
 #include <tlc/vm/qmp_answer.hpp>
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <optional>
 
@@ -76,29 +76,16 @@ class Supervisor {
     void abandon_checkpoint(const Error& error);
     Status check_space();
     void tell_of_no_space(const Error& error);
-    Result<size_t> prune(const JobDirectory& from) const;
-    size_t kept() const;
-    Result<ClaimedCheckpoint> claim_checkpoint() const;
-    Result<std::vector<Checkpoint>> all_checkpoints() const;
-    void will_carry(uint64_t sequence);
-    void carry_newest();
-    void give_up_carrying(uint64_t sequence) const;
     Status follow_carrier();
-    void stop_carrying();
-    Status sweep(uint64_t epoch);
     void watch_vm();
-    void begin_status();
     void tell_status();
-    void end_status();
     const char* state() const;
-    std::optional<JobStatus::Last> newest_anywhere() const;
     void end_engine(std::string_view why);
     void follow_io_error(const VmStatus& vm);
     bool disk_failed();
     void give_up_disk(const Error& error);
     bool disk_is_whole();
     Result<JobEnd> finish(SignalQueue& signals);
-    Status discard(uint64_t sequence) const;
 
     const JobSite& site_;
     const Manifest::Vm wanted_;
@@ -111,13 +98,9 @@ class Supervisor {
     std::optional<EngineProcess> engine_;     // as soon as the script runs in complete memory
     std::optional<ClaimedCheckpoint> taking_; // the checkpoint it was asked for
     ChainMerge merge_;                        // of this life's images
-    std::optional<EngineProcess> carrier_;    // carries `carrying_` to the job's directory
-    std::optional<uint64_t> carrying_;
-    std::optional<uint64_t> to_carry_;                // next
-    uint64_t claimed_epoch_ = 0;                      // this life's; what is carried may be of an earlier one
-    std::filesystem::path restored_;                  // directory of this life's checkpoint, if it is of one
-    bool memory_lost_ = false;                        // of this life's VM
-    std::map<std::filesystem::path, Error> unusable_; // directories of checkpoints found damaged
+    CheckpointLevels levels_{site_};
+    std::filesystem::path restored_; // directory of this life's checkpoint, if it is of one
+    bool memory_lost_ = false;       // of this life's VM
     CheckpointTimer timer_{site_.job.request, site_.config.automatic, wanted_.memory_bytes};
     Clock::time_point next_checkpoint_;
     Clock::time_point next_look_;
@@ -125,7 +108,6 @@ class Supervisor {
     unsigned disk_failures_ = 0;    // looks in a row that found it so, for another reason than lack of space
     bool disk_lost_ = false;        // what this life's VM has written is not all there
     bool told_of_no_space_ = false; // once in a row of failed checkpoints
-    bool told_of_no_carrying_ = false; // likewise
     SpaceForecast space_;
     bool next_is_full_ = true;
     Clock::time_point last_running_;   // when QEMU said so, or there was no engine that could hold it
@@ -144,10 +126,7 @@ class Supervisor {
     std::optional<Leaving> leaving_;
     bool noticed_ = false;   // that the end comes, before TERM
     bool suspended_ = false; // the lease is lost: the VM stands still
-    JobStatus status_;
-    Clock::time_point next_status_;
-    bool last_changed_ = true; // a checkpoint was published or carried that the status does not tell of
-    bool told_of_no_status_ = false;
+    StatusTeller status_{site_};
     std::optional<uint64_t> published_; // the last checkpoint by this object
     bool told_of_time_limit_ = false;   // the script knows: what it is from now on is not worth a checkpoint
     std::optional<std::chrono::milliseconds> latency_of_full_, latency_of_further_; // the last ones'
