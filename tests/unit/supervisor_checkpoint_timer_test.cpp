@@ -42,6 +42,33 @@ TEST(Timer, AFixedIntervalIsKept) {
     EXPECT_TRUE(timer.memory(start).is_null());
 }
 
+TEST(Timer, AFailedCheckpointIsTriedAgainSoonAndThenLessOften) {
+    CheckpointTimer timer(request_for(4h), {}, gibi);
+    Clock::time_point now{1000s};
+    timer.begin_life(1, now);
+    for (const auto expected : {30s, 60s, 120s, 240s, 480s}) {
+        timer.begin(now);
+        now += 7s;
+        EXPECT_EQ(timer.failed(now), now + expected);
+    }
+    // Never later than its next turn.
+    for (int n = 0; n < 100; ++n) {
+        timer.begin(now);
+        EXPECT_LE(timer.failed(now + 1s), now + 4h);
+    }
+    EXPECT_EQ(timer.failed(now + 1s), now + 4h);
+    // One that was taken makes it forget.
+    timer.begin(now);
+    timer.learn(true, 5ms, 400ms, now + 1s);
+    timer.begin(now + 4h);
+    EXPECT_EQ(timer.failed(now + 4h), now + 4h + 30s);
+
+    CheckpointTimer often(request_for(5s), {}, gibi);
+    often.begin_life(1, now);
+    often.begin(now);
+    EXPECT_EQ(often.failed(now + 1s), now + 5s);
+}
+
 TEST(Timer, AnIntervalCountsFromTheBeginOfACheckpoint) {
     CheckpointTimer timer(request_for(0s), {}, gibi);
     Clock::time_point now{1000s};

@@ -13,6 +13,8 @@ constexpr double worth_logging = 1.1;
 
 // Lives that are looked at one by one.
 constexpr uint64_t most_unseen = 1000;
+constexpr std::chrono::seconds first_retry{30};
+constexpr unsigned most_doublings = 20; // a year
 
 IntervalSettings settings_of(const SiteConfig::Auto& site) {
     IntervalSettings settings;
@@ -110,7 +112,13 @@ CheckpointTimer::Clock::time_point CheckpointTimer::learn(bool full, Seconds pau
     std::optional<Seconds> lost;
     if (const auto seen = sample(now)) lost = meter_.end(*seen);
     policy_.learn(full, observed_cost(pause, latency, lost));
+    failed_ = 0;
     return due(now);
+}
+
+CheckpointTimer::Clock::time_point CheckpointTimer::failed(Clock::time_point now) {
+    const auto patience = first_retry * (1U << std::min(failed_++, most_doublings));
+    return std::min(now + patience, due(now));
 }
 
 void CheckpointTimer::carried(Seconds took) { carrying_ = took; }

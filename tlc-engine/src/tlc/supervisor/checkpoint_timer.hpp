@@ -38,6 +38,9 @@ class CheckpointTimer {
     // The checkpoint begun last has taken so long. `full`: it needs no older image. When the next one is due,
     // now that more is known.
     Clock::time_point learn(bool full, Seconds pause, Seconds latency, Clock::time_point now);
+    // The checkpoint begun last has come to nothing. When to try again: half a minute later, then after twice
+    // as long each time, but never later than its next turn.
+    Clock::time_point failed(Clock::time_point now);
     // A checkpoint has left the node, which took so long. They need not follow faster: those between two that
     // are carried survive no failure of the node.
     void carried(Seconds took);
@@ -63,6 +66,7 @@ class CheckpointTimer {
     uint64_t interruptions_ = 0;
     uint64_t accounted_ = 0;  // interruptions before which all time is in ran_before_
     Clock::time_point began_; // the interval
+    unsigned failed_ = 0;     // in a row
     Seconds carrying_{0};
     ProcessorTime used_;
     CostMeter meter_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The supervisor's checkpoints: an engine process takes them, then the manifest is written. A checkpoint that
-// fails costs the job nothing but the time until the next one, which is a full one.
+// fails costs the job nothing but the time until it is tried again, as a full one.
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
@@ -15,14 +15,14 @@ void Supervisor::start_checkpoint() {
     next_checkpoint_ = timer_.begin(Clock::now());
     if (auto room = check_space(); !room) {
         log::warning("no checkpoint is taken now: {}", room.error().message);
-        status_.failed();
+        fail_checkpoint();
         tell_of_no_space(room.error());
         return;
     }
     auto claimed = levels_.claim();
     if (!claimed) {
         log::warning("no checkpoint can be made: {}", claimed.error().message);
-        status_.failed();
+        fail_checkpoint();
         return;
     }
     taking_ = *claimed;
@@ -180,11 +180,16 @@ Status Supervisor::publish(const nlohmann::json& report) {
     return {};
 }
 
+void Supervisor::fail_checkpoint() {
+    status_.failed();
+    next_checkpoint_ = timer_.failed(Clock::now());
+}
+
 // The engine goes with it: it would build on what is not there any more.
 void Supervisor::abandon_checkpoint(const Error& error) {
     engine_.reset();
     const auto sequence = std::exchange(taking_, std::nullopt)->sequence;
-    status_.failed();
+    fail_checkpoint();
     log::warning("checkpoint {} was given up: {}", sequence, error.message);
     tell_of_no_space(error);
     if (auto removed = levels_.discard(sequence); !removed) log::warning("{}", removed.error().message);

@@ -73,6 +73,7 @@ class Supervisor {
     void take_filling(const Result<nlohmann::json>& answer);
     Status publish_report(const nlohmann::json& report);
     Status publish(const nlohmann::json& report);
+    void fail_checkpoint();
     void abandon_checkpoint(const Error& error);
     Status check_space();
     void tell_of_no_space(const Error& error);
