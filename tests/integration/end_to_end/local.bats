@@ -60,12 +60,17 @@ EOF
   grep -q 'restored checkpoint=' "$(job_directory)/tlc.log"
 }
 
-@test "everything killed: tlc-restart run continues the job, its output whole" {
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+@test "tlc-run killed: its VM ends too, and tlc-restart run continues the job, its output whole" {
+  local vm
   start 5s 30 0.5 7
   until_true 60 has_taken 1
   sleep 1.5
-  kill -9 "$run_pid" "$(qemu_of "$run_pid")"
+  vm=$(qemu_of "$run_pid")
+  kill -9 "$run_pid"
   finished
+  until_true 5 gone "$vm"
   [ "$code" = 137 ]
   run -0 --separate-stderr "$bin/tlc-restart" list --json
   [ "$(jq -r '.[0].whole' <<<"$output")" = true ]

@@ -33,7 +33,12 @@ Result<std::unique_ptr<Vm>> Vm::start(const Machine& machine, const std::filesys
         std::error_code ignored;
         std::filesystem::remove(machine.sockets / name, ignored);
     }
-    TLC_TRY_ASSIGN(child, spawn(qemu_command_line(machine), options));
+    // A supervisor that is killed takes its VM with it: nobody else would end that one, and another copy of
+    // the job may be begun.
+    std::vector<std::string> arguments{"setpriv", "--pdeathsig", "KILL"};
+    const auto qemu = qemu_command_line(machine);
+    arguments.insert(arguments.end(), qemu.begin(), qemu.end());
+    TLC_TRY_ASSIGN(child, spawn(arguments, options));
 
     // The monitor comes up within tens of milliseconds, unless QEMU refuses its command line.
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
