@@ -64,4 +64,4 @@ tl::unexpected<Error> in_context(Error error, std::string_view context);
 #define TLC_TRY_ASSIGN(name, expression)                                                                     \
     auto name##_result = (expression);                                                                       \
     if (!name##_result) return tl::unexpected<::tlc::Error>(std::move(name##_result).error());               \
-    auto& name = *name##_result
+    auto& name = *name##_result // NOLINT(bugprone-macro-parentheses): it is declared
