@@ -113,8 +113,8 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
     TLC_TRY_ASSIGN(log_file, open_file(directory.log_file(), O_WRONLY | O_CREAT | O_APPEND));
     log::set_sink(log_file.get(), config.log_level);
     if (!job.under_slurm && ::isatty(STDERR_FILENO) != 0) log::set_echo(STDERR_FILENO, log::Level::info);
-    log::info("job={} start={} node={} accel={} reason={}", job.name(), job.restart_count, host_name(),
-              accelerator.name, accelerator.reason);
+    log::info("job={} start={} node={} accel={} reason={}", job.name(), job.restart_count,
+              job.node.empty() ? host_name() : job.node, accelerator.name, accelerator.reason);
 
     TLC_TRY_ASSIGN(bases, remember(job, directory));
     TLC_TRY(remove_job_result(directory.path()));

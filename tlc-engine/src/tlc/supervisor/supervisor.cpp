@@ -3,7 +3,6 @@
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
-#include <tlc/supervisor/host_check.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/supervisor.hpp>
