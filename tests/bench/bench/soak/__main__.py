@@ -90,6 +90,7 @@ def soak(site, chosen, lines):
         scene.wait("the end of the job", lambda: scene.field("JobState") not in ("RUNNING", "PENDING", "COMPLETING"), lines * job.PACE * 2 + 300)
     except SiteError as error:
         problem = str(error)
+        site.keep_logs(pathlib.Path(chosen.out) / "cluster", number)
     finally:
         watch.stop()
     return {"job": number, "scene": scene, "rows": rows, "began": began, "ended": time.time(), "problem": problem, "verified": verified}

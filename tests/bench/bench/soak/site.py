@@ -74,6 +74,12 @@ class Site:
     def cluster(self, command, *words):
         return self.run([SUPPORT / "cluster", command, *words, "--dir", self.cluster_directory])
 
+    def keep_logs(self, to, job):
+        """For whoever looks for the reason of a failure: Slurm's logs, and what it says at this moment."""
+        shutil.copytree(self.cluster_directory / "log", to, dirs_exist_ok=True)
+        for name, command in (("job", ["scontrol", "show", "job", job]), ("nodes", ["scontrol", "show", "node"])):
+            (to / name).write_text(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+
     def as_user(self, command):
         """What the job's owner would do by hand; returns what it printed."""
         variables = [f"HOME={self.jobs}", f"TLC_VM_CHECKPOINT_DIR={self.checkpoints}"]
