@@ -66,7 +66,7 @@ TEST_F(Output, LinesAfterTheCheckpointAreCutOff) {
 
 TEST_F(Output, LostAndForeignBytesAreWrittenAgain) {
     append("console", "one\ntwo\nthree\n");
-    append("out", std::string("one\n") + std::string(4, '\0') + "slurmstepd: killed\n");
+    append("out", fmt::format("one\n{}slurmstepd: killed\n", std::string(4, '\0')));
     const Fd output = open_output(O_APPEND);
     auto follower = this->follower(output, 0);
     ASSERT_TRUE(follower.reconcile(true));

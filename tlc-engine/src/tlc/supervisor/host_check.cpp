@@ -21,10 +21,15 @@ Status check_image(const Manifest::Image& wanted) {
     return {};
 }
 
+// Only such a guest depends on the host's own processor.
+bool sees_host_cpu(const Manifest& manifest) {
+    return manifest.vm.accel == "kvm" && manifest.vm.cpu == "host";
+}
+
 } // namespace
 
 Status check_cpu(const Manifest& manifest, const HostCpu& here) {
-    if (manifest.vm.accel != "kvm" || manifest.vm.cpu != "host") return {};
+    if (!sees_host_cpu(manifest)) return {};
     const auto host = manifest.job.find("host");
     if (host == manifest.job.end() || !host->is_object()) return {};
     const auto missing = missing_flags(here, host->value("cpu_flags", ""));
@@ -45,6 +50,7 @@ nlohmann::json describe_host() {
 Status check_host(const Manifest& manifest, int kvm_fd) {
     TLC_TRY(check_image(manifest.image));
     TLC_TRY(choose_accelerator(manifest.vm.accel, kvm_fd));
+    if (!sees_host_cpu(manifest)) return {};
     TLC_TRY_ASSIGN(here, read_host_cpu());
     return check_cpu(manifest, here);
 }
