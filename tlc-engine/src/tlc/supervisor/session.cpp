@@ -5,6 +5,7 @@
 #include <tlc/base/process.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/request/validate.hpp>
+#include <tlc/slurm/job_state.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/session.hpp>
@@ -13,12 +14,19 @@
 #include <sys/stat.h>
 
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 namespace tlc {
 namespace {
+
+constexpr std::chrono::seconds slurm_patience{10};
+// A node that was DOWN is asked to register every 20th time the nodes are asked whether they are there, which
+// is every third of SlurmdTimeout: 33 minutes by default.
+constexpr std::chrono::hours longest_registration{1};
 
 // A descriptor the plugin has opened for us, named in the environment; -1 if there is none.
 int inherited(const char* name) {
@@ -94,6 +102,23 @@ std::string branch_name(const Job& job) {
     return fmt::format("from-{}-by-{}", *job.restart_sequence, job.name());
 }
 
+// Another copy of the job has been begun while slurmctld could not reach this node. slurmctld has this one
+// ended when the node registers again; one that just goes is not noticed by slurmd, which then believes that
+// it is still there: it would refuse a later copy of the job ("Duplicate jobid"), which drains the node and
+// holds the job.
+void await_end_by_slurm(const Job& job, SignalQueue& signals) {
+    const auto known = ask_slurm_job(job.id, slurm_patience);
+    if (!known || !is_replaced(*known, job.restart_count)) return;
+    log::info("waiting for Slurm to end what is left of this copy");
+    const auto until = std::chrono::steady_clock::now() + longest_registration;
+    while (std::chrono::steady_clock::now() < until) {
+        pollfd wanted{signals.fd(), POLLIN, 0};
+        ::poll(&wanted, 1, 1000);
+        while (const auto number = signals.take())
+            if (*number == SIGTERM) return;
+    }
+}
+
 } // namespace
 
 Result<JobEnd> run_job(Job job, const SiteConfig& config) {
@@ -148,6 +173,7 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
         log::error("{}", end.error().message);
     else
         log::info("finished {}={}", end->signalled ? "signal" : "code", end->code);
+    if (!end && end.error().kind == ErrorKind::busy && job.under_slurm) await_end_by_slurm(job, signals);
     log::set_echo(-1);
     log::set_sink(STDERR_FILENO);
     return end;
