@@ -220,7 +220,7 @@ given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
   cat choices
   jq -se '.[0] | .measured == "0" and .interruptions == "0"' choices
   jq -se 'any(.measured != "0" and .interruptions == "1")' choices
-  "$bin/tlc-restart" show --json "$(basename "$(job_directory)")" | jq -e '.manifest.job.auto.choice | test("^interval=.* measured=[2-9]")'
+  "$bin/tlc-restart" show --json "$(basename "$(job_directory)")" | jq -e '.manifest.job.auto.choice | test("^interval=.* measured=([2-9]|[1-9][0-9])")'
 }
 
 loader_of() { pgrep -P "$1" -f 'tlc-engine load'; }
