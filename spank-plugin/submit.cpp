@@ -69,6 +69,8 @@ Status submit(const Arguments& arguments, const GivenOptions& options) {
     }
     TLC_TRY(arguments.status);
     TLC_TRY(check_sbatch(resolved.request, component));
+    // Where sbatch does not tell, the site's setting stays as it is.
+    resolved.request.requeues = sbatch_option("requeue").value_or("no-requeue") != "no-requeue";
     std::error_code error;
     const auto directory = std::filesystem::current_path(error);
     if (error) return fail("cannot find the current directory: {}", error.message());

@@ -17,6 +17,7 @@ TEST(RequestText, RoundTrip) {
     request.checkpoint_dir = "/ck\xc3\xa9";
     request.keep = 4;
     request.continues = true;
+    request.requeues = true;
     request.buffer_bytes = 1 << 27;
     request.memory_bytes = uint64_t{1} << 40;
     request.stage_in = {"a,b", "c%2Cd", "e"};

@@ -9,6 +9,9 @@ load cluster_helper
 
 setup_file() {
   cluster_file_up
+  # As many sites have it.
+  echo JobRequeue=0 >>"$SLURM_CONF"
+  scontrol reconfigure
   # Under the path that tlc.toml names each node has a QEMU of its own: where the file "old" names the node, one that
   # does not know the machine type of the checkpoints.
   touch "$TEST_DIR/old"
@@ -42,6 +45,7 @@ END
       echo "$export=$(MINE=mine OTHER=other submit --export=$export --vm-checkpoint=1h environment.sh)"
       echo "plain_$export=$(MINE=mine OTHER=other submit --export=$export --mem=100M environment.sh)"
     done
+    echo "once=$(submit --vm-checkpoint=1h --no-requeue environment.sh)"
     echo "outer=$(submit --mem=100M outer.sh)"
     echo "failing=$(submit --vm-checkpoint=6s job.sh 20 0.5 7)"
   } >"$TEST_DIR/jobs"
@@ -85,6 +89,15 @@ own_comment() {
   grep -q '^MINE=unset OTHER=unset$' "$(output_of "$NONE")"
   grep -q '^MINE=mine OTHER=unset$' "$(output_of "$MINE")"
   grep -q '^MINE=mine OTHER=other$' "$(output_of "$ALL")"
+}
+
+@test "jobs in a VM are requeued also where others are not, unless they say --no-requeue" {
+  is "$plain_ALL" Requeue 0
+  is "$ALL" Requeue 1
+  grep -q 'Slurm may requeue the job now' "$(log_of "$ALL")"
+  completed "$once"
+  is "$once" Requeue 0
+  run ! grep -q 'may requeue' "$(log_of "$once")"
 }
 
 @test "a job may submit others, with and without a VM" {

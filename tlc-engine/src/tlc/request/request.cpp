@@ -90,6 +90,7 @@ std::optional<bool> read_field(std::string_view key, std::string_view value, Job
     if (key == "checkpoint_dir") return read_string(value, request.checkpoint_dir);
     if (key == "keep") return read_number(value, request.keep);
     if (key == "continue") return read_yes(value, request.continues);
+    if (key == "requeue") return read_yes(value, request.requeues);
     if (key == "buffer") return read_number(value, request.buffer_bytes);
     if (key == "memory") return read_number(value, request.memory_bytes);
     if (key == "stage_in") return read_list(value, request.stage_in);
@@ -111,6 +112,7 @@ std::string to_text(const JobRequest& request) {
         text += fmt::format("checkpoint_dir={}\n", escape(request.checkpoint_dir));
     if (request.keep > 0) text += fmt::format("keep={}\n", request.keep);
     if (request.continues) text += "continue=yes\n";
+    if (request.requeues) text += "requeue=yes\n";
     if (request.buffer_bytes > 0) text += fmt::format("buffer={}\n", request.buffer_bytes);
     if (request.memory_bytes > 0) text += fmt::format("memory={}\n", request.memory_bytes);
     put_list(text, "stage_in", request.stage_in);

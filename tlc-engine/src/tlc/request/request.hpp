@@ -22,6 +22,7 @@ struct JobRequest {
     std::string checkpoint_dir;         // absolute path after submission
     unsigned keep = 0;                  // checkpoints kept, at least 2 when given
     bool continues = false;             // past its time limit, by requeues
+    bool requeues = false;              // wants to be requeued, as the user has not said otherwise
     uint64_t buffer_bytes = 0;          // memory for pages saved but not yet written
     uint64_t memory_bytes = 0;          // the VM's memory
     std::vector<std::string> stage_in;  // relative to the submit directory; see stages_nothing()

@@ -36,6 +36,20 @@ void Supervisor::watch_slurm() {
                                           std::move(*settings));
 }
 
+// Where jobs are not requeued unless they ask for it (JobRequeue=0), this one asks: checkpoints are taken to
+// go on from. Later the owner may have changed his mind.
+void Supervisor::become_requeueable() const {
+    if (!slurm_ || !site_.job.request.requeues || site_.job.restart_count > 0) return;
+    const auto job = ask_slurm_job(site_.job.id, patience);
+    if (!job || job->requeue) return;
+    if (auto asked = run_slurm({"scontrol", "update", "jobid=" + site_.job.slurm_name, "requeue=1"}, patience);
+        !asked)
+        log::warning("Slurm will not start the job again when its node dies or it is preempted: {}",
+                     asked.error().message);
+    else
+        log::info("Slurm may requeue the job now, which this cluster does not allow by itself (JobRequeue=0)");
+}
+
 // The copy before this one may still run where slurmctld cannot reach it: an administrator has set the node
 // DOWN, say. It stops when its lease is lost, and what it does until then shall not be done twice.
 Status Supervisor::await_earlier_copy(SignalQueue& signals) {

@@ -83,6 +83,7 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
 Status Supervisor::begin(SignalQueue& signals) {
     tell_status();
     watch_slurm();
+    become_requeueable();
     TLC_TRY(await_earlier_copy(signals));
     auto begun = begin_life();
     if (!begun && begun.error().kind == ErrorKind::incompatible)

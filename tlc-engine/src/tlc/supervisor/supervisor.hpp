@@ -53,6 +53,7 @@ class Supervisor {
     Status follow_guest();
     Status handle_signals(SignalQueue& signals);
     void watch_slurm();
+    void become_requeueable() const;
     Status await_earlier_copy(SignalQueue& signals);
     Status confirm_ours(SignalQueue& signals);
     Status follow_slurm();
