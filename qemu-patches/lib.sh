@@ -33,6 +33,7 @@ OPTIONS=(
     --enable-pixman
     --enable-fdt=system
     --enable-trace-backends=log
+    --disable-debug-info
     --disable-docs
     --disable-install-blobs
     --disable-download
