@@ -15,7 +15,7 @@ load cluster_helper
   [ "$(field "$zero" JobState) $(field "$zero" ExitCode)" = "COMPLETED 0:0" ]
   [ "$(field "$seven" JobState) $(field "$seven" ExitCode)" = "FAILED 7:0" ]
   [ "$(field "$signal" JobState) $(field "$signal" ExitCode)" = "FAILED 0:10" ]
-  one_life "$TEST_DIR/job/job-$zero.out" 3
+  one_life "$(output_of "$zero")" 3
 }
 
 status_tells_of_two() {
@@ -49,7 +49,7 @@ status_tells_of_two() {
   [ "$(jq -r '.fields | select(.start).node' "$TEST_DIR/followed")" = "$node"$'\n'"$(field "$job" NodeList)" ]
   [ "$(jq -r 'select(.text == "finished").fields.code' "$TEST_DIR/followed")" = 7 ]
   [ "$(field "$job" NodeList)" != "$node" ]
-  one_life "$TEST_DIR/job/job-$job.out" 90
+  one_life "$(output_of "$job")" 90
   grep -q 'restored checkpoint=' "$(log_of "$job")"
   # By hand a failed job can be continued from its last checkpoint, as a new job with an output of its own.
   run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run "$job" -- --output=again-%j.out
@@ -70,8 +70,8 @@ status_tells_of_two() {
   until_true 240 ended "$job" || { show "$job"; return 1; }
   show "$job"
   [ "$(field "$job" JobState)" = COMPLETED ]
-  grep -q 'it starts afresh' "$TEST_DIR/job/job-$job.out"
-  grep -v '^tlc-run:' "$TEST_DIR/job/job-$job.out" >"$TEST_DIR/of-the-job"
+  grep -q 'it starts afresh' "$(output_of "$job")"
+  grep -v '^tlc-run:' "$(output_of "$job")" >"$TEST_DIR/of-the-job"
   one_life "$TEST_DIR/of-the-job" 40
   "$support/cluster" power-on "$node" --dir "$CLUSTER_DIR/cluster"
 }
@@ -80,21 +80,21 @@ status_tells_of_two() {
   local requeued limited first
   requeued=$(submit --vm-checkpoint=1h job.sh 60 0.5 0)
   limited=$(submit --vm-checkpoint=1h --time=1 job.sh 40 5 0)
-  until_true 60 grep -qs '^12 ' "$TEST_DIR/job/job-$requeued.out" || { show "$requeued"; return 1; }
+  until_true 60 nth_line "$requeued" 12 || { show "$requeued"; return 1; }
   as_user scontrol requeue "$requeued"
   until_true 120 grep -qs 'restored checkpoint=1 ' "$(log_of "$requeued")" || { show "$requeued"; return 1; }
   until_true 120 ended "$requeued" || { show "$requeued"; return 1; }
   show "$requeued"
   [ "$(field "$requeued" JobState)" = COMPLETED ]
-  one_life "$TEST_DIR/job/job-$requeued.out" 60
+  one_life "$(output_of "$requeued")" 60
 
   until_true 180 ended "$limited" || { show "$limited"; return 1; }
   show "$limited"
   [ "$(field "$limited" JobState)" = TIMEOUT ]
   job_has_taken "$limited" 1
-  grep -q 'time limit; continue it with: tlc-restart' "$TEST_DIR/job/job-$limited.out"
+  grep -q 'time limit; continue it with: tlc-restart' "$(output_of "$limited")"
   # The checkpoint is of the job before it was told: by hand it goes on.
-  first=$(grep -c '^[0-9]' "$TEST_DIR/job/job-$limited.out")
+  first=$(grep -c '^[0-9]' "$(output_of "$limited")")
   run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run "$limited" -- --output=again-%j.out
   limited=${output##* }
   until_true 120 grep -qs "^$((first + 2)) " "$TEST_DIR/job/again-$limited.out" || { show "$limited"; return 1; }
@@ -105,7 +105,7 @@ status_tells_of_two() {
 @test "scancel ends the job and its VM" {
   local job
   job=$(submit --vm-checkpoint=1h job.sh 600 0.5 0)
-  until_true 60 grep -qs '^1 ' "$TEST_DIR/job/job-$job.out"
+  until_true 60 nth_line "$job" 1
   as_user scancel "$job"
   until_true 60 ended "$job"
   [ "$(field "$job" JobState)" = CANCELLED ]
@@ -113,7 +113,7 @@ status_tells_of_two() {
   # It is told, and no time is spent on a checkpoint that nobody wants.
   grep -q 'signal 15 arrived' "$(log_of "$job")"
   run ! grep -qE 'time for a last checkpoint|checkpoint=' "$(log_of "$job")"
-  run ! grep -q 'being requeued' "$TEST_DIR/job/job-$job.out"
+  run ! grep -q 'being requeued' "$(output_of "$job")"
   until_true 30 bash -c "! pgrep -f '$TEST_DIR/[c]heckpoints/[a-z0-9]*-$job/live-' >/dev/null"
 }
 
@@ -122,5 +122,5 @@ status_tells_of_two() {
   job=$(submit --vm-checkpoint=1h --vm-memory=4G job.sh 1 0 0)
   until_true 60 ended "$job"
   [ "$(field "$job" JobState)" = FAILED ]
-  grep -q 'write --mem=' "$TEST_DIR/job/job-$job.out"
+  grep -q 'write --mem=' "$(output_of "$job")"
 }

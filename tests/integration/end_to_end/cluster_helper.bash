@@ -3,6 +3,8 @@
 # A cluster of three nodes with the plugin and a checkpoint directory, for one test file; jobs are an ordinary user's.
 
 support=$BATS_TEST_DIRNAME/../../support
+# Most conditions ask slurmctld.
+poll=0.2
 
 setup_file() { cluster_file_up; }
 
@@ -39,5 +41,20 @@ ended() { [[ $(field "$1" JobState) =~ ^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE
 log_of() { echo "$TEST_DIR"/checkpoints/*-"$1"/tlc.log; }
 job_has_taken() { [ "$(checkpoints_in "$(log_of "$1")")" -ge "$2" ]; }
 has_booted() { grep -qs 'info booted' "$(log_of "$1")"; }
-show() { cat "$TEST_DIR/job/job-$1.out" "$(log_of "$1")" 2>/dev/null || true; }
+show() { cat "$(output_of "$1")" "$(log_of "$1")" 2>/dev/null || true; }
 slurm_cluster() { "$support/cluster" "$1" "${@:2}" --dir "$CLUSTER_DIR/cluster"; }
+third_node() { slurm_cluster name n3; }
+
+output_of() { echo "$TEST_DIR/job/job-$1.out"; }
+nth_line() { grep -qs "^$2 " "$(output_of "$1")"; }
+# The time of the first line of the job's log with these words, in seconds.
+time_of() { date -d "$(grep -m 1 -- "$2" "$(log_of "$1")" | cut -d' ' -f1)" +%s; }
+completed() { # completed JOB
+  until_true 240 ended "$1" || { show "$1"; return 1; }
+  [ "$(field "$1" JobState)" = COMPLETED ] || { show "$1"; scontrol show job "$1"; return 1; }
+}
+whole() { # whole JOB LINES: it has completed, its output whole
+  completed "$1"
+  show "$1"
+  one_life "$(output_of "$1")" "$2"
+}

@@ -101,12 +101,13 @@ one_life() {
 }
 
 # until_true SECONDS COMMAND...: runs it again and again until it succeeds.
+poll=0.02
 until_true() {
   local end=$((SECONDS + $1))
   shift
   until "$@"; do
     [ $SECONDS -lt $end ] || { echo "not within the time: $*"; return 1; }
-    sleep 0.02
+    sleep "$poll"
   done
 }
 

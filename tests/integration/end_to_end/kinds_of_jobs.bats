@@ -56,16 +56,6 @@ setup() {
   . "$TEST_DIR/jobs"
 }
 
-output_of() { echo "$TEST_DIR/job/job-$1.out"; }
-completed() { # completed JOB
-  until_true 120 ended "$1" || { show "$1"; scontrol show job "$1"; return 1; }
-  [ "$(field "$1" JobState)" = COMPLETED ] || { show "$1"; scontrol show job "$1"; return 1; }
-}
-whole() { # whole JOB LINES
-  completed "$1"
-  show "$1"
-  one_life "$(output_of "$1")" "$2"
-}
 is() { [ "$(field "$1" "$2")" = "$3" ]; }
 comment_of() { squeue -h -t all -j "$1" --Format=JobID:\|,Comment: | sed -n "s/^$1|//p"; }
 # The time in the job's comment is that of one of its own checkpoints.

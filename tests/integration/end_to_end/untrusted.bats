@@ -33,7 +33,7 @@ restart() { as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-
 @test "a job's name and comment are no fields" {
   show "$job"
   grep -q 'info finished code=7' "$(log_of "$job")"
-  one_life "$TEST_DIR/job/job-$job.out" 16
+  one_life "$(output_of "$job")" 16
   job_has_taken "$job" 1
   run ! grep -qE 'another copy|signal' "$(log_of "$job")"
 }
