@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <tlc/base/process.hpp>
+
 #include <guest/start.hpp>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,16 +13,6 @@
 
 namespace tlc::guest {
 namespace {
-
-struct Pipe {
-    Fd read, write;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "making a pipe");
-    return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
 
 Result<Pipe> make_output_pipe(const Job& job) {
     TLC_TRY_ASSIGN(pipe, make_pipe());
@@ -35,14 +27,6 @@ enum Step : int { session, output, ids, directory, program };
 struct Failure {
     int step, error_number;
 };
-
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-    std::vector<char*> list;
-    for (const auto& string : strings)
-        list.push_back(const_cast<char*>(string.c_str()));
-    list.push_back(nullptr);
-    return list;
-}
 
 [[noreturn]] void become_job(const Job& job, const char* path, char* const argv[], char* const environment[],
                              int out, int err, int report) {

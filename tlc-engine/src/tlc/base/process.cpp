@@ -27,14 +27,6 @@ ExitStatus decode(int status) {
     return {false, WEXITSTATUS(status)};
 }
 
-std::vector<char*> pointers(const std::vector<std::string>& strings) {
-    std::vector<char*> out;
-    for (const auto& text : strings)
-        out.push_back(const_cast<char*>(text.c_str()));
-    out.push_back(nullptr);
-    return out;
-}
-
 struct Actions {
     posix_spawn_file_actions_t value;
     Actions() { posix_spawn_file_actions_init(&value); }
@@ -158,22 +150,52 @@ Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& op
     pid_t pid = -1;
     const int error = ::posix_spawnp(&pid, argv.front().c_str(), &actions.value, &attributes.value,
                                      arguments.data(), options.environment ? variables.data() : environ);
+    if (error == ENOENT) return fail(ErrorKind::incompatible, "there is no {} here", argv.front());
     if (error != 0) return fail_errno(error, fmt::format("cannot start {}", argv.front()));
     return Child(pid);
 }
 
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+    std::vector<char*> out;
+    for (const auto& text : strings)
+        out.push_back(const_cast<char*>(text.c_str()));
+    out.push_back(nullptr);
+    return out;
+}
+
+std::string shell_line(const std::vector<std::string>& words) {
+    constexpr std::string_view plain =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./=,:@%+";
+    std::string line;
+    for (const auto& word : words) {
+        if (!line.empty()) line += ' ';
+        if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) {
+            line += word;
+            continue;
+        }
+        line += '\'';
+        for (const char c : word)
+            line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+        line += '\'';
+    }
+    return line;
+}
+
+Result<Pipe> make_pipe() {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "cannot make a pipe");
+    return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
+
 Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::chrono::seconds limit,
                    std::optional<std::vector<std::string>> environment) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    Fd reader(ends[0]);
-    Fd writer(ends[1]);
+    TLC_TRY_ASSIGN(pipe, make_pipe());
     SpawnOptions options;
-    options.stdout_fd = writer.get();
-    if (with_stderr) options.stderr_fd = writer.get();
+    options.stdout_fd = pipe.write.get();
+    if (with_stderr) options.stderr_fd = pipe.write.get();
     options.environment = std::move(environment);
     TLC_TRY_ASSIGN(child, spawn(argv, options));
-    writer.reset();
+    pipe.write.reset();
 
     Output output;
     const auto end = std::chrono::steady_clock::now() + limit;
@@ -181,11 +203,11 @@ Result<Output> run(const std::vector<std::string>& argv, bool with_stderr, std::
     for (;;) {
         const auto left =
             std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-        pollfd wanted{reader.get(), POLLIN, 0};
+        pollfd wanted{pipe.read.get(), POLLIN, 0};
         const int ready = left.count() > 0 ? ::poll(&wanted, 1, static_cast<int>(left.count())) : 0;
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0) return fail("{} did not end within {} s", argv.front(), limit.count());
-        const ssize_t n = ::read(reader.get(), buffer, sizeof buffer);
+        const ssize_t n = ::read(pipe.read.get(), buffer, sizeof buffer);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
         output.text.append(buffer, static_cast<size_t>(n));

@@ -61,6 +61,19 @@ class Child {
 // Starts argv[0] (looked up in PATH). The error names it and says why.
 Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& options = {});
 
+struct Pipe {
+    Fd read;
+    Fd write;
+};
+// Both ends are closed in programs that are started.
+Result<Pipe> make_pipe();
+
+// As execve(2) takes them, with a null pointer at the end; good as long as the strings are.
+std::vector<char*> pointers(const std::vector<std::string>& strings);
+
+// The words as a POSIX shell would read them again: quoted where they need it, spaces between.
+std::string shell_line(const std::vector<std::string>& words);
+
 struct Output {
     ExitStatus status;
     std::string text; // stdout and, when asked for, stderr

@@ -9,20 +9,6 @@
 #include <unistd.h>
 
 namespace tlc {
-namespace {
-
-struct Pipe {
-    Fd read;
-    Fd write;
-};
-
-Result<Pipe> make_pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-    return Pipe{Fd(ends[0]), Fd(ends[1])};
-}
-
-} // namespace
 
 Result<EngineProcess> EngineProcess::start(const std::filesystem::path& program,
                                            std::vector<std::string> arguments, int log_fd) {
