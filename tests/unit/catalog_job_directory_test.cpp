@@ -163,6 +163,28 @@ TEST_F(Jobs, fence_off_older_epochs) {
     EXPECT_EQ(job->publish(test::sample_manifest(claimed->sequence, 2)).error().kind, ErrorKind::busy);
 }
 
+TEST_F(Jobs, know_when_they_were_held) {
+    EXPECT_EQ(job->newest_held_epoch().value(), 0U);
+    for (uint64_t epoch = 1; epoch <= 3; ++epoch)
+        ASSERT_EQ(job->claim_epoch().value(), epoch);
+    ASSERT_TRUE(job->hold_epoch(2));
+    ASSERT_TRUE(job->hold_epoch(2));
+    EXPECT_EQ(job->newest_held_epoch().value(), 2U);
+    EXPECT_FALSE(job->epoch_closed(2).value());
+}
+
+TEST_F(Jobs, are_not_damaged_when_they_cannot_be_read) {
+    const auto sequence = take(job->claim_epoch().value());
+    const auto manifest = job->checkpoint_directory(sequence) / "manifest.json";
+    fs::remove(manifest);
+    fs::create_directory(manifest); // cannot be read as a file
+    const auto all = job->list();
+    ASSERT_TRUE(all);
+    ASSERT_EQ(all->size(), 1U);
+    ASSERT_TRUE(all->front().error);
+    EXPECT_EQ(all->front().error->kind, ErrorKind::failed);
+}
+
 TEST_F(Jobs, publish_only_what_is_there) {
     ASSERT_TRUE(job->claim_epoch());
     const auto claimed = job->claim_checkpoint();

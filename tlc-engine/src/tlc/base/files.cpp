@@ -24,7 +24,8 @@ Result<std::string> read_text(const std::filesystem::path& path, size_t limit) {
         if (n < 0) return fail_errno(errno, fmt::format("cannot read {}", path.string()));
         if (n == 0) return text;
         text.append(buffer, static_cast<size_t>(n));
-        if (text.size() > limit) return fail("{} is larger than {} bytes", path.string(), limit);
+        if (text.size() > limit)
+            return fail(ErrorKind::damaged, "{} is larger than {} bytes", path.string(), limit);
     }
 }
 

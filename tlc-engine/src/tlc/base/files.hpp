@@ -12,7 +12,7 @@
 
 namespace tlc {
 
-// The whole file as text; an error above `limit` bytes.
+// The whole file as text; ErrorKind::damaged above `limit` bytes.
 Result<std::string> read_text(const std::filesystem::path& path, size_t limit = size_t{16} << 20);
 
 // Publishes `text` as `path`: temporary file in the same directory, fsync, rename, fsync of the directory.

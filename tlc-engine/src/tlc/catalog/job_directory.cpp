@@ -153,17 +153,30 @@ Result<uint64_t> JobDirectory::claim_epoch() const {
     return claim(newest + 1, [&](uint64_t n) { return path_ / "epochs" / std::to_string(n); });
 }
 
-Status JobDirectory::close_epoch(uint64_t epoch) const {
-    auto made = make_directory(path_ / "epochs" / std::to_string(epoch) / "closed");
+Status JobDirectory::note(uint64_t epoch, const char* what) const {
+    auto made = make_directory(path_ / "epochs" / std::to_string(epoch) / what);
     return made || made.error().kind == ErrorKind::busy ? Status{} : made;
 }
 
-Result<bool> JobDirectory::epoch_closed(uint64_t epoch) const {
+Result<bool> JobDirectory::noted(uint64_t epoch, const char* what) const {
     std::error_code error;
-    const auto closed = path_ / "epochs" / std::to_string(epoch) / "closed";
-    const bool there = fs::exists(closed, error);
-    if (error) return fail_errno(error.value(), fmt::format("cannot look at {}", closed.string()));
+    const auto path = path_ / "epochs" / std::to_string(epoch) / what;
+    const bool there = fs::exists(path, error);
+    if (error) return fail_errno(error.value(), fmt::format("cannot look at {}", path.string()));
     return there;
+}
+
+Status JobDirectory::close_epoch(uint64_t epoch) const { return note(epoch, "closed"); }
+Result<bool> JobDirectory::epoch_closed(uint64_t epoch) const { return noted(epoch, "closed"); }
+Status JobDirectory::hold_epoch(uint64_t epoch) const { return note(epoch, "held"); }
+
+Result<uint64_t> JobDirectory::newest_held_epoch() const {
+    TLC_TRY_ASSIGN(epochs, numbered_entries(path_ / "epochs"));
+    for (auto epoch = epochs.rbegin(); epoch != epochs.rend(); ++epoch) {
+        TLC_TRY_ASSIGN(held, noted(*epoch, "held"));
+        if (held) return *epoch;
+    }
+    return 0;
 }
 
 Result<uint64_t> JobDirectory::newest_sequence() const {

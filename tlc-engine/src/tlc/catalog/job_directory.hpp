@@ -62,6 +62,10 @@ class JobDirectory {
     // Notes that nothing of that epoch's run computes any more; and whether that was noted.
     Status close_epoch(uint64_t epoch) const;
     Result<bool> epoch_closed(uint64_t epoch) const;
+    // Notes that the job was held at the start of that epoch, for lack of progress; and the newest for which
+    // that was noted, 0: none.
+    Status hold_epoch(uint64_t epoch) const;
+    Result<uint64_t> newest_held_epoch() const;
 
     // Claims the next sequence, `least` or more, which nobody has had before and nobody will have again, and
     // makes its directory, mode 0700.
@@ -103,6 +107,8 @@ class JobDirectory {
 
   private:
     Status sweep_checkpoint(uint64_t sequence, const Remover& remove_disk) const;
+    Status note(uint64_t epoch, const char* what) const;
+    Result<bool> noted(uint64_t epoch, const char* what) const;
 
     explicit JobDirectory(std::filesystem::path path) : path_(std::move(path)) {}
     std::filesystem::path path_;

@@ -85,7 +85,8 @@ Result<Manifest> read_manifest(const std::filesystem::path& checkpoint_directory
         if (::lstat(path.c_str(), &info) != 0 && (errno == ENOENT || errno == ENOTDIR))
             return fail(ErrorKind::no_checkpoint, "{} holds no checkpoint (no manifest.json)",
                         checkpoint_directory.string());
-        return fail(ErrorKind::damaged, "{}", text.error().message);
+        // It may be whole: what cannot be read now is not damaged.
+        return tl::unexpected(text.error());
     }
     auto manifest = parse_manifest(*text);
     if (!manifest) return in_context(manifest.error(), path.string());
@@ -96,7 +97,11 @@ namespace {
 
 Status check_file(const std::filesystem::path& path, uint64_t size) {
     struct stat info {};
-    if (::lstat(path.c_str(), &info) != 0) return fail(ErrorKind::damaged, "{} is missing", path.string());
+    if (::lstat(path.c_str(), &info) != 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return fail(ErrorKind::damaged, "{} is missing", path.string());
+        return fail_errno(errno, fmt::format("cannot look at {}", path.string()));
+    }
     if (!S_ISREG(info.st_mode)) return fail(ErrorKind::damaged, "{} is not a regular file", path.string());
     if (static_cast<uint64_t>(info.st_size) != size)
         return fail(ErrorKind::damaged, "{} has {} bytes instead of {}", path.string(), info.st_size, size);
