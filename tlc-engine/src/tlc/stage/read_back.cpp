@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/fd.hpp>
+#include <tlc/base/files.hpp>
 #include <tlc/base/process.hpp>
 #include <tlc/stage/ext4.hpp>
 #include <tlc/stage/read_back.hpp>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <optional>
+#include <set>
 #include <unistd.h>
 
 namespace tlc {
@@ -63,6 +65,13 @@ class Reader {
         take(*path, at, 0);
     }
 
+    // Checkpoints may be removed next: the names of what was written are made durable, as it is itself.
+    void sync_names() {
+        for (const auto& directory : changed_)
+            if (::access(directory.c_str(), R_OK) == 0)
+                if (auto synced = sync_path(directory); !synced) problem(directory.string(), synced.error());
+    }
+
     ReadBackSummary summary;
 
   private:
@@ -98,6 +107,7 @@ class Reader {
         }
         if (::rename(temporary.path.c_str(), target.c_str()) != 0)
             return fail_errno(errno, "replacing " + target.string());
+        changed_.insert(target.parent_path());
         ++summary.files;
         return {};
     }
@@ -121,7 +131,10 @@ class Reader {
         const fs::path target = request_.cwd / path;
         TLC_TRY_ASSIGN(info, disk_.info(inode, path));
         if (!S_ISDIR(info.mode)) return fail("is not a directory on the work disk");
-        if (::mkdir(target.c_str(), permissions(info) | 0700) == 0) return true;
+        if (::mkdir(target.c_str(), permissions(info) | 0700) == 0) {
+            changed_.insert(target.parent_path());
+            return true;
+        }
         const int error = errno;
         struct stat there {};
         if (error == EEXIST && ::lstat(target.c_str(), &there) == 0 && S_ISLNK(there.st_mode) &&
@@ -164,12 +177,15 @@ class Reader {
         if (::ftruncate(file.get(), static_cast<off_t>(offset)) != 0 ||
             ::fchmod(file.get(), permissions(info)) != 0 || ::futimens(file.get(), times) != 0)
             return fail_errno(errno, "finishing the file");
+        // A network file system may find out only now that there is no room for it.
+        if (::fsync(file.get()) != 0) return fail_errno(errno, "writing the file out");
         summary.bytes += offset;
         return {};
     }
 
     Ext4& disk_;
     const ReadBackRequest& request_;
+    std::set<fs::path> changed_; // directories
 };
 
 // The image with its journal replayed, as a sparse copy beside it.
@@ -201,6 +217,7 @@ Result<ReadBackSummary> read_back(const ReadBackRequest& request) {
     if (request.stage_out.empty()) TLC_TRY(reader.everything());
     for (const auto& item : request.stage_out)
         reader.named(item);
+    reader.sync_names();
     return std::move(reader.summary);
 }
 

@@ -17,8 +17,8 @@ struct ReadBackRequest {
     std::filesystem::path cwd;
     std::vector<std::string> stage_out; // relative to cwd; empty: everything
     std::vector<std::string> exclude;   // relative to cwd: files written live, as the job's own output
-    // Relative to cwd: what was staged in by name. With it, directories are written through a symbolic link of
-    // cwd only where this list or stage_out names the link, since the image may be a stranger's.
+    // Relative to cwd: what was staged in by name. With it, directories are written through a symbolic link
+    // of cwd only where this list or stage_out names the link, since the image may be a stranger's.
     std::optional<std::vector<std::string>> staged_in = std::nullopt;
 };
 
@@ -31,8 +31,9 @@ struct ReadBackSummary {
 };
 
 // A file the job made or changed replaces the host's by rename; mode and modification time are kept. Files
-// the job left alone are not written, and no host file is ever deleted. An image whose guest died is repaired
-// in a copy. An error means that nothing could be read; single files that fail are `problems`.
+// the job left alone are not written, and no host file is ever deleted. What is not a problem is durable. An
+// image whose guest died is repaired in a copy. An error means that nothing could be read; single files that
+// fail are `problems`. Not thread-safe in one cwd.
 Result<ReadBackSummary> read_back(const ReadBackRequest& request);
 
 } // namespace tlc

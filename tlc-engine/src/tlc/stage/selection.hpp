@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which files of the job's working directory go into the virtual machine. Reads the file system, changes
-// nothing.
+// nothing. Thread-safe.
 #pragma once
 
 #include <tlc/base/result.hpp>

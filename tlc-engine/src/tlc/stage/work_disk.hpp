@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The job's work disk: an ext4 image whose root directory is the job's working directory, filled without root
-// and without a mount.
+// and without a mount. Thread-safe for different images.
 #pragma once
 
 #include <tlc/base/result.hpp>
