@@ -5,7 +5,7 @@
 // packed (tlc/disk/packed_disk.hpp). Prerequisites: `to` is a claimed, empty checkpoint directory of the same
 // sequence. Effect on success: the checkpoint exists in `to`, durable. Effect on failure: none is published
 // there, what was written is garbage; ErrorKind::damaged: the one in `from` is; busy: a newer run owns the
-// job.
+// job. Thread-safe for different `to`.
 #pragma once
 
 #include <tlc/base/result.hpp>

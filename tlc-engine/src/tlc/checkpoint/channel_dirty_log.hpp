@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // QEMU's dirty log, asked for over the channel (SYNC and RELEASE). The channel stays the caller's.
+// Not thread-safe.
 #pragma once
 
 #include <tlc/capture/dirty_log.hpp>

@@ -8,7 +8,7 @@
 // before it ran: it never will, the QEMU must be ended. Effect on failure while it runs: QEMU ends, or has to
 // be ended where it is the disk that is damaged; what the VM has done since is lost, and it never sees a page
 // that is not its own. ErrorKind::damaged names the broken part; incompatible: this QEMU is not the machine
-// that was saved.
+// that was saved. One at a time in a process.
 #pragma once
 
 #include <tlc/base/result.hpp>

@@ -31,12 +31,12 @@ SaveRun::SaveRun(Saver::State& saver, const SaveRequest& request)
       devices_(saver.options.qmp_socket) {}
 
 SaveRun::~SaveRun() {
-    if (published_) return;
+    if (durable_) return;
     saver_.close(); // it must not use the sinks any more
     std::error_code ignored;
     // Only what this save has put there: a checkpoint found in the directory is somebody's.
     if (image_) std::filesystem::remove(partial_, ignored);
-    if (publishing_) std::filesystem::remove(request_.out / "memory.h5", ignored);
+    if (naming_) std::filesystem::remove(request_.out / "memory.h5", ignored);
     if (disk_sums_) std::filesystem::remove(request_.out / disk_sums_file, ignored);
     if (snapshot_begun_)
         if (auto removed = disk_->remove(snapshot()); !removed) log::warning("{}", removed.error().message);
@@ -47,7 +47,7 @@ Result<SaveReport> SaveRun::run() {
     TLC_TRY(prepare());
     TLC_TRY(pause_and_resume());
     TLC_TRY(collect());
-    TLC_TRY(publish());
+    TLC_TRY(make_durable());
     return report_;
 }
 
@@ -166,7 +166,7 @@ Status SaveRun::sum_disk_part() {
     return publish_text(request_.out / disk_sums_file, text);
 }
 
-Status SaveRun::publish() {
+Status SaveRun::make_durable() {
     ImageCounters counters;
     counters.pause_ns = static_cast<uint64_t>(report_.pause_ms * 1e6);
     counters.latency_ns = static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - began_).count());
@@ -177,10 +177,10 @@ Status SaveRun::publish() {
         TLC_TRY(disk_->settle(snapshot()));
         TLC_TRY(sum_disk_part());
     }
-    publishing_ = true;
+    naming_ = true;
     // The directory is synced with it, and so are the links.
     TLC_TRY(publish_rename(partial_, request_.out / "memory.h5"));
-    published_ = true;
+    durable_ = true;
     links_.keep();
     report_.older = summary.older;
     report_.digest = summary.digest;

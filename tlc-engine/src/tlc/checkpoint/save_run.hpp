@@ -41,7 +41,7 @@ class SaveRun {
     Status open_image();
     Status pause_and_resume();
     Status collect();
-    Status publish();
+    Status make_durable();
     Status sum_disk_part();
 
     Saver::State& saver_;
@@ -53,8 +53,8 @@ class SaveRun {
     std::unique_ptr<Disk> disk_;
     bool snapshot_begun_ = false;
     std::optional<DiskSums> disk_sums_;
-    bool publishing_ = false;
-    bool published_ = false;
+    bool naming_ = false;
+    bool durable_ = false;
     ChainLinks links_;
     std::optional<ImageWriter> image_;
     std::vector<LaneSink> sinks_;

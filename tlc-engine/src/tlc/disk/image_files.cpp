@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/fd.hpp>
+#include <tlc/base/files.hpp>
 #include <tlc/base/process.hpp>
 #include <tlc/disk/image_files.hpp>
 #include <tlc/disk/plain.hpp>
-
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -137,10 +136,7 @@ Result<uint64_t> virtual_size(const fs::path& directory, const DiskImage& image)
         TLC_TRY_ASSIGN(header, read_header(path));
         return header.size;
     }
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0)
-        return fail_errno(errno, fmt::format("cannot look at {}", path.string()));
-    return static_cast<uint64_t>(info.st_size);
+    return size_of_file(path);
 }
 
 Result<ImageChain> read_chain(const fs::path& directory, const DiskImage& top) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Chooses what runs the guest's code. KVM is taken only where it really runs guests: the device opens and the
 // processor has VT-x or AMD-V; without them KVM may emulate instruction by instruction, slower than TCG.
+// Thread-safe.
 #pragma once
 
 #include <tlc/base/result.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The VM driver "libvirt": a site describes its VMs by a domain XML, which libvirt makes into QEMU's
 // arguments (Machine::platform). QEMU is started as with the driver "direct". libvirt is in a program of its
-// own.
+// own. Thread-safe.
 #pragma once
 
 #include <tlc/base/result.hpp>
