@@ -168,4 +168,32 @@ TEST(Options, BufferAboveMemory) {
                 AllOf(StartsWith("--vm-checkpoint-buffer: "), HasSubstr("256M or less")));
 }
 
+tlc::JobRequest read_again(const tlc::JobRequest& request) {
+    tlc::GivenOptions given;
+    for (const auto& option : tlc::to_options(request)) {
+        const auto equals = option.find('=');
+        given[option.substr(2, equals - 2)] = option.substr(equals + 1);
+    }
+    const auto result = tlc::resolve(given, no_environment);
+    EXPECT_TRUE(result) << result.error().message;
+    return result ? result->request : tlc::JobRequest{};
+}
+
+TEST(Options, GiveTheRequestTheyWereMadeOf) {
+    tlc::JobRequest request;
+    request.automatic = true;
+    EXPECT_EQ(read_again(request), request);
+    request.automatic = false;
+    request.interval = 90s;
+    request.image = "/images/a b.img";
+    request.checkpoint_dir = "/ck";
+    request.keep = 4;
+    request.continues = true;
+    request.buffer_bytes = uint64_t{65} << 20;
+    request.memory_bytes = (uint64_t{512} << 20) + 4096;
+    request.stage_in = {"a", "b/c"};
+    request.stage_out = {"none"};
+    EXPECT_EQ(read_again(request), request);
+}
+
 } // namespace

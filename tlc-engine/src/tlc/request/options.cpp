@@ -151,4 +151,22 @@ Status parse_option(const OptionSpec& option, std::string_view source, std::stri
     return {};
 }
 
+std::vector<std::string> to_options(const JobRequest& request) {
+    std::vector<std::string> out{"--vm-checkpoint=" + interval_text(request)};
+    const auto put = [&](std::string_view name, const std::string& value) {
+        if (!value.empty()) out.push_back(fmt::format("--{}={}", name, value));
+    };
+    const auto number = [](uint64_t value) { return value != 0 ? fmt::format("{}", value) : ""; };
+    const auto size = [](uint64_t bytes) { return bytes != 0 ? fmt::format("{}K", bytes >> 10) : ""; };
+    put("vm-image", request.image);
+    put("vm-checkpoint-dir", request.checkpoint_dir);
+    put("vm-checkpoint-keep", number(request.keep));
+    put("vm-checkpoint-continue", request.continues ? "yes" : "");
+    put("vm-checkpoint-buffer", size(request.buffer_bytes));
+    put("vm-memory", size(request.memory_bytes));
+    put("vm-stage-in", fmt::format("{}", fmt::join(request.stage_in, ",")));
+    put("vm-stage-out", fmt::format("{}", fmt::join(request.stage_out, ",")));
+    return out;
+}
+
 } // namespace tlc

@@ -33,4 +33,8 @@ const std::vector<OptionSpec>& option_table();
 Status parse_option(const OptionSpec& option, std::string_view source, std::string_view text,
                     JobRequest& request);
 
+// The options, "--vm-memory=512M", of which an active request was made, for another submission.
+// JobRequest::requeues is sbatch's own.
+std::vector<std::string> to_options(const JobRequest& request);
+
 } // namespace tlc
