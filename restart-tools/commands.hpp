@@ -78,7 +78,7 @@ Status export_checkpoint(const std::filesystem::path& directory, const ExportOpt
 // What changed from checkpoint `a` of the job to `b`.
 Status diff_checkpoints(const JobDirectory& job, uint64_t a, uint64_t b, bool json);
 
-// "running" is not claimed: a directory does not know. finished, interrupted or unknown.
+// "running" is not claimed: a directory does not know. "unfinished", or how it ended.
 std::string job_state(const JobDirectory& job);
 
 } // namespace tlc

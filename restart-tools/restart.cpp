@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <tlc/base/process.hpp>
-#include <tlc/base/units.hpp>
+#include <tlc/request/options.hpp>
 #include <tlc/supervisor/job_file.hpp>
 
 #include <algorithm>
@@ -40,23 +40,11 @@ std::string sibling(const std::string& name) {
 
 std::vector<std::string> sbatch_command(const JobFile& file, const RestartOptions& options) {
     constexpr uint64_t mib = uint64_t{1} << 20;
-    std::vector<std::string> argv{"sbatch",
-                                  "--vm-checkpoint=" + interval_text(file.request),
-                                  "--vm-checkpoint-dir=" + file.request.checkpoint_dir,
-                                  "--vm-image=" + file.request.image,
-                                  "--chdir=" + file.directory.string(),
-                                  fmt::format("--cpus-per-task={}", file.vcpus),
-                                  "--requeue"};
-    if (file.request.keep != 0) argv.push_back(fmt::format("--vm-checkpoint-keep={}", file.request.keep));
-    if (file.request.buffer_bytes != 0)
-        argv.push_back(fmt::format("--vm-checkpoint-buffer={}M", file.request.buffer_bytes / mib));
+    std::vector<std::string> argv{"sbatch", "--chdir=" + file.directory.string(),
+                                  fmt::format("--cpus-per-task={}", file.vcpus), "--requeue"};
     if (file.memory_bytes != 0) argv.push_back(fmt::format("--mem={}M", file.memory_bytes / mib));
-    const auto list = [](const std::vector<std::string>& names) {
-        return fmt::format("{}", fmt::join(names, ","));
-    };
-    if (!file.request.stage_out.empty())
-        argv.push_back("--vm-stage-out=" +
-                       (stages_nothing(file.request.stage_out) ? "none" : list(file.request.stage_out)));
+    const auto asked = to_options(file.request);
+    argv.insert(argv.end(), asked.begin(), asked.end());
     argv.insert(argv.end(), options.sbatch_arguments.begin(), options.sbatch_arguments.end());
     argv.push_back(file.script.string());
     argv.insert(argv.end(), file.arguments.begin(), file.arguments.end());
@@ -80,22 +68,17 @@ Status restart_job(const JobDirectory& job, const RestartOptions& options) {
         TLC_TRY(check_not_queued(file));
         // tlc-run finds its way by these; Slurm carries them to the node and over a requeue, with their
         // prefix also where SBATCH_EXPORT says NONE.
-        ::setenv("SLURM_TLC_RESTART_FROM", job.path().c_str(), 1);
-        if (options.sequence)
-            ::setenv("SLURM_TLC_RESTART_SEQUENCE", fmt::format("{}", *options.sequence).c_str(), 1);
-        argv = sbatch_command(file, options);
+        argv = {"env", "SLURM_TLC_RESTART_FROM=" + job.path().string()};
+        if (options.sequence) argv.push_back(fmt::format("SLURM_TLC_RESTART_SEQUENCE={}", *options.sequence));
+        const auto command = sbatch_command(file, options);
+        argv.insert(argv.end(), command.begin(), command.end());
     }
     if (options.dry_run) {
-        if (!options.local) fmt::print("SLURM_TLC_RESTART_FROM={} ", job.path().string());
-        fmt::print("{}\n", fmt::join(argv, " "));
+        fmt::print("{}\n", shell_line(argv));
         return {};
     }
     std::fflush(nullptr);
-    std::vector<char*> pointers;
-    for (auto& argument : argv)
-        pointers.push_back(argument.data());
-    pointers.push_back(nullptr);
-    ::execvp(pointers.front(), pointers.data());
+    ::execvp(argv.front().c_str(), pointers(argv).data());
     return fail_errno(errno, fmt::format("cannot start {}", argv.front()));
 }
 
