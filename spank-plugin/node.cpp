@@ -107,8 +107,12 @@ Status Node::start(spank_t spank, const Arguments& arguments) {
     if (!request_.active()) return {};
     TLC_TRY(arguments.status);
     // Not before: root would tell the user what lies where he may not look.
-    if (files_unchecked_)
-        TLC_TRY(check_files(request_, job_variable(spank, "SLURM_SUBMIT_DIR").value_or("/")));
+    if (files_unchecked_) {
+        const auto directory = job_variable(spank, "SLURM_SUBMIT_DIR").value_or("/");
+        resolve_paths(request_, directory);
+        // A job that was begun before goes on also without what it was begun with.
+        if (!job_variable(spank, "SLURM_RESTART_COUNT")) TLC_TRY(check_files(request_, directory));
+    }
     if (::access(arguments.launcher.c_str(), X_OK) != 0)
         return fail("cannot execute {} on this node ({}); ask the administrator to install it, or to correct "
                     "launcher= in plugstack.conf",

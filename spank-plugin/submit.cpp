@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "submit.hpp"
 
+#include <tlc/base/units.hpp>
 #include <tlc/request/validate.hpp>
 
 #include <cerrno>
@@ -37,6 +38,9 @@ Status check_sbatch(const JobRequest& request, unsigned component) {
             "--ntasks={} without --nodes=1: Slurm may spread the tasks over several nodes, where the "
             "job would fail, as a VM runs on one; write --nodes=1 as well",
             tasks));
+    // "0" and what is no size are no limit.
+    if (const auto memory = parse_size(sbatch_option("mem").value_or("0")))
+        TLC_TRY(check_memory(request, *memory));
     if (sbatch_option("requeue") != "no-requeue") return {};
     if (request.continues)
         return fail(ErrorKind::usage,
@@ -74,7 +78,9 @@ Status submit(const Arguments& arguments, const GivenOptions& options) {
     std::error_code error;
     const auto directory = std::filesystem::current_path(error);
     if (error) return fail("cannot find the current directory: {}", error.message());
-    TLC_TRY(check_files(resolved.request, directory));
+    resolve_paths(resolved.request, directory);
+    // tlc-restart's: that job has begun already.
+    if (!own_environment("SLURM_TLC_RESTART_FROM")) TLC_TRY(check_files(resolved.request, directory));
     return hand_over(resolved.request);
 }
 

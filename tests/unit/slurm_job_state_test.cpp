@@ -51,6 +51,13 @@ TEST(SlurmJob, is_nothing_in_what_is_not_understood) {
 }
 
 // As seen in a real cluster: COMPLETING is a job out of time, a cancelled one and one that is requeued.
+TEST(SlurmJob, may_carry_our_comment) {
+    EXPECT_TRUE(has_our_comment("[tlc: checkpoint 3 of 2026-01-31T12:00:00Z, pause 6 ms]"));
+    EXPECT_TRUE(has_our_comment("of mine [tlc: held: ...]"));
+    EXPECT_FALSE(has_our_comment("of mine"));
+    EXPECT_FALSE(has_our_comment(""));
+}
+
 TEST(Fate, is_told_by_reason_and_restarts) {
     EXPECT_EQ(fate_of(job_in("COMPLETING", 0, "TimeLimit"), 0), Fate::timed_out);
     EXPECT_EQ(fate_of(job_in("TIMEOUT", 0), 0), Fate::timed_out);

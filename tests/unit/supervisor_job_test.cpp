@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <tlc/supervisor/job.hpp>
+#include <tlc/supervisor/job_file.hpp>
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
+
+#include "../support/temporary_directory.hpp"
 
 namespace tlc {
 namespace {
@@ -50,7 +52,8 @@ TEST(JobEnvironment, LeavesOutWhatSteersUs) {
     EXPECT_FALSE(has("TLC_JOB_REQUEST=x"));
     EXPECT_TRUE(has("TMPDIR=/tmp"));
     EXPECT_TRUE(has("MINE=kept"));
-    ::unsetenv("TLC_JOB_REQUEST");
+    for (const char* name : {"TLC_JOB_REQUEST", "TMPDIR", "MINE"})
+        ::unsetenv(name);
 }
 
 TEST(JobFromSlurm, NamesAMemberOfAnArrayAsScontrolWantsIt) {
@@ -80,6 +83,32 @@ TEST(JobFromSlurm, RefusesWhatMakesNoDirectoryName) {
     const auto two_nodes = job_from_slurm({});
     ASSERT_FALSE(two_nodes);
     EXPECT_NE(two_nodes.error().message.find("--nodes=1"), std::string::npos);
+}
+
+TEST(JobResult, KeepsHowTheJobEndedAndWhoseEndItWas) {
+    const test::TemporaryDirectory directory;
+    ASSERT_TRUE(write_job_result(directory.path(), {false, 7, "2026-01-31T12:00:00Z", "c-12", 3, false}));
+    const auto result = read_job_result(directory.path());
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->code, 7);
+    EXPECT_EQ(result->by, "c-12");
+    EXPECT_EQ(result->restarts, 3U);
+    EXPECT_FALSE(result->complete);
+}
+
+TEST(JobResult, OfAnEarlierVersionIsComplete) {
+    const auto result = parse_job_result(R"({"version":1,"signalled":false,"code":0,"ended":"x"})");
+    ASSERT_TRUE(result);
+    EXPECT_TRUE(result->complete);
+    EXPECT_EQ(result->by, "");
+    EXPECT_FALSE(parse_job_result(R"({"signalled":false,"code":0,"ended":"x","restarts":"many"})"));
+}
+
+TEST(OutputBases, AreKeptForEachRun) {
+    const test::TemporaryDirectory directory;
+    ASSERT_TRUE(write_output_bases(directory.path(), "c-12", {5, 0}));
+    EXPECT_EQ(read_output_bases(directory.path(), "c-12").value(), (std::vector<uint64_t>{5, 0}));
+    EXPECT_FALSE(read_output_bases(directory.path(), "c-13"));
 }
 
 } // namespace

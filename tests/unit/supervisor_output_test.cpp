@@ -42,6 +42,15 @@ TEST_F(Output, FollowsWhatIsAppended) {
     EXPECT_EQ(content("out"), "one\ntwo\n");
 }
 
+TEST_F(Output, FinishCopiesTheLastOfIt) {
+    const Fd output = open_output(O_TRUNC);
+    auto follower = this->follower(output, 0);
+    ASSERT_TRUE(follower.reconcile(false));
+    append("console", "last\n");
+    ASSERT_TRUE(follower.finish());
+    EXPECT_EQ(content("out"), "last\n");
+}
+
 TEST_F(Output, RestoredAfterTruncationHoldsTheConsole) {
     append("console", "one\ntwo\n");
     const Fd output = open_output(O_TRUNC);

@@ -18,6 +18,8 @@ storage_up() { # storage_up [FILE-SYSTEM]
   truncate -s 6G "$disk_file"
   "mkfs.$system" -q "$disk_file" >/dev/null 2>&1
   mkdir "$TEST_DIR/checkpoints" "$TEST_DIR/job"
+  # Also where it is not mounted: a job could begin there.
+  chmod 1777 "$TEST_DIR/checkpoints"
   mount -o "$options" "$disk_file" "$TEST_DIR/checkpoints"
   chmod 1777 "$TEST_DIR/checkpoints"
   export TLC_VM_CHECKPOINT_DIR=$TEST_DIR/checkpoints

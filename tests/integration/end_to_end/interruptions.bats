@@ -46,8 +46,11 @@ lines=60
 
 @test "suspended and resumed, held and released, its node drained: the job goes on" {
   local job node
-  job=$(start --vm-checkpoint=1h)
+  # What it was begun with need not be there any more when it goes on.
+  as_user touch input
+  job=$(start --vm-checkpoint=1h --vm-stage-in=job.sh,input)
   until_true 120 nth_line "$job" 3 || { show "$job"; return 1; }
+  rm "$TEST_DIR/job/input"
   node=$(field "$job" NodeList)
   scontrol suspend "$job"
   sleep 9 # longer than a lease
@@ -75,6 +78,62 @@ lines=60
   slurm_cluster power-on "$node"
   whole "$job" 80
   grep -q 'info restored' "$(log_of "$job")"
+}
+
+@test "started again where its checkpoint directory is not mounted: it goes on where that is" {
+  local job node other
+  job=$(start --vm-checkpoint=6s)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  until_true 60 eval '[[ $(field "$job" Comment) == "[tlc:" ]]' || { scontrol show job "$job"; return 1; }
+  node=$(field "$job" NodeList)
+  other=$(sinfo -h -N -p low -o %N | grep -vx -e "$node" -e "$(third_node)")
+  slurm_cluster unmount "$other" "$TEST_DIR/checkpoints"
+  scontrol update nodename="$node" state=drain reason=test
+  as_user scontrol requeue "$job"
+  until_true 90 eval 'scontrol -o show job "$job" | grep -q "not continued on $other: "' || { show "$job"; scontrol show job "$job"; return 1; }
+  scontrol -o show job "$job" | grep -q "is $TEST_DIR/checkpoints mounted here?"
+  scontrol update nodename="$node" state=resume
+  whole "$job" 60
+  [ "$(field "$job" NodeList)" = "$node" ]
+  slurm_cluster mount "$other" "$TEST_DIR/checkpoints"
+}
+
+@test "started too often without a new checkpoint: held, and goes on when it is released" {
+  local job
+  job=$(start --vm-checkpoint=6s)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  as_user mkdir "$(dirname "$(log_of "$job")")"/epochs/{2..7}
+  as_user scontrol requeue "$job"
+  until_true 90 eval '[ "$(field "$job" JobState) $(field "$job" Priority)" = "PENDING 0" ]' || { show "$job"; scontrol show job "$job"; return 1; }
+  scontrol -o show job "$job" | grep -q 'held: started 6 times without a new checkpoint'
+  as_user scontrol release "$job"
+  whole "$job" 60
+}
+
+@test "requeued while it ends: it does not run again; requeued afterwards: it does" {
+  local job result
+  job=$(lines=5 start --vm-checkpoint=1h)
+  completed "$job"
+  result=$(dirname "$(log_of "$job")")/result.json
+  as_user cp "$(output_of "$job")" "$(dirname "$result")/stdout" # a copy that would have been removed next
+  [ "$(jq -r .complete "$result")" = true ]
+  as_user sed -i 's/"complete":true/"complete":false/' "$result"
+  as_user scontrol requeue "$job"
+  until_true 60 eval '[ "$(field "$job" Restarts)" = 1 ]'
+  completed "$job"
+  grep -q 'had come to its end' "$(output_of "$job")"
+  cat "$(output_of "$job")"
+  grep -v '^tlc-run:' "$(output_of "$job")" >"$TEST_DIR/of-the-job"
+  one_life "$TEST_DIR/of-the-job" 5
+  as_user sed -i 's/"complete":false/"complete":true/' "$result"
+  sleep 3 # Slurm's seconds are whole
+  as_user scontrol requeue "$job"
+  until_true 60 eval '[ "$(field "$job" Restarts)" = 2 ]'
+  completed "$job"
+  grep '^[0-9]* ' "$(output_of "$job")" >"$TEST_DIR/again"
+  one_life "$TEST_DIR/again" 5
+  run ! cmp "$TEST_DIR/of-the-job" "$TEST_DIR/again"
+  rm -r "$TEST_DIR"/checkpoints/*.old-1
 }
 
 @test "out of time with --vm-checkpoint-continue: requeued again and again until the script ends" {

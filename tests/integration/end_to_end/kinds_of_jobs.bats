@@ -47,7 +47,7 @@ END
     done
     echo "once=$(submit --vm-checkpoint=1h --no-requeue environment.sh)"
     echo "outer=$(submit --mem=100M outer.sh)"
-    echo "failing=$(submit --vm-checkpoint=6s job.sh 20 0.5 7)"
+    echo "failing=$(submit --vm-checkpoint=6s --vm-checkpoint-continue job.sh 20 0.5 7)"
   } >"$TEST_DIR/jobs"
 }
 
@@ -104,6 +104,8 @@ own_comment() {
   local again
   until_true 120 ended "$failing" || { show "$failing"; return 1; }
   [ "$(field "$failing" ExitCode)" = 7:0 ]
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run --dry-run --sequence=1 "$failing"
+  [[ $output == "env SLURM_TLC_RESTART_FROM="*" SLURM_TLC_RESTART_SEQUENCE=1 sbatch "*" --vm-checkpoint=6s "*" --vm-checkpoint-continue=yes "*"/script 20 0.5 7" ]]
   run -0 as_user env SBATCH_EXPORT=NONE TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run "$failing" -- --output=job-%j.out
   again=${output##* }
   until_true 120 ended "$again" || { show "$again"; return 1; }

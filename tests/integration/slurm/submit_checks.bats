@@ -58,6 +58,11 @@ teardown_file() { cluster_down; }
   refused '--vm-checkpoint-buffer: 1.0 GiB is more than' --vm-checkpoint=10m --vm-memory=512M --vm-checkpoint-buffer=1G job.sh
 }
 
+@test "memory that the job would not have" {
+  refused "--vm-memory: 2.0 GiB is more than the job's memory (1.0 GiB)" --vm-checkpoint=10m --mem=1G --vm-memory=2G job.sh
+  refused "are more than the job's memory (1.0 GiB)" --vm-checkpoint=10m --mem=1G --vm-memory=1000M --vm-checkpoint-buffer=64M job.sh
+}
+
 @test "files to stage" {
   refused '--vm-stage-in: cannot read missing' --vm-checkpoint=10m --vm-stage-in=missing job.sh
   refused 'is an absolute path' --vm-checkpoint=10m --vm-stage-in=/etc/passwd job.sh

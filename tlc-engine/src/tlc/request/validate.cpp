@@ -119,15 +119,14 @@ Status check_nodes_option(std::string_view nodes) {
     return {};
 }
 
-Status check_files(JobRequest& request, const std::filesystem::path& submit_directory) {
-    if (!request.image.empty()) {
-        request.image = (submit_directory / request.image).lexically_normal().string();
-        TLC_TRY(check_image(request.image));
-    }
-    if (!request.checkpoint_dir.empty()) {
-        request.checkpoint_dir = (submit_directory / request.checkpoint_dir).lexically_normal().string();
-        TLC_TRY(check_directory(request.checkpoint_dir));
-    }
+void resolve_paths(JobRequest& request, const std::filesystem::path& submit_directory) {
+    for (auto* path : {&request.image, &request.checkpoint_dir})
+        if (!path->empty()) *path = (submit_directory / *path).lexically_normal().string();
+}
+
+Status check_files(const JobRequest& request, const std::filesystem::path& submit_directory) {
+    if (!request.image.empty()) TLC_TRY(check_image(request.image));
+    if (!request.checkpoint_dir.empty()) TLC_TRY(check_directory(request.checkpoint_dir));
     return check_stage_in(request.stage_in, submit_directory);
 }
 

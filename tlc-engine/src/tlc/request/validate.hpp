@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Checks of a whole JobRequest. The first four are pure; check_files looks at the file system as the
-// caller's user. Every error says what to write or do instead.
+// Checks of a whole JobRequest. All but check_files, which looks at the file system as the caller's user, are
+// pure. Every error says what to write or do instead.
 #pragma once
 
 #include <tlc/request/request.hpp>
@@ -26,9 +26,11 @@ Status check_nodes(uint64_t nodes, uint64_t het_components = 1);
 // The same before the job has its nodes, from the value of --nodes: "2", "1-2".
 Status check_nodes_option(std::string_view nodes);
 
-// Makes image and checkpoint directory absolute (seen from the submit directory), then checks that the image
-// can be read, the checkpoint directory can be written and has space, and that the files to
-// stage are there.
-Status check_files(JobRequest& request, const std::filesystem::path& submit_directory);
+// Makes image and checkpoint directory absolute, seen from the submit directory.
+void resolve_paths(JobRequest& request, const std::filesystem::path& submit_directory);
+
+// What a job needs to begin: that the image can be read, that the checkpoint directory can be written and has
+// space, and that the files to stage are there. Its paths are resolved.
+Status check_files(const JobRequest& request, const std::filesystem::path& submit_directory);
 
 } // namespace tlc

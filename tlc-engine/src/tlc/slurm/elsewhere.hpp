@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A job that shall go on, but not on this node.
+// A job that shall go on, but not on this node. Thread-safe.
 #pragma once
 
 #include <tlc/base/result.hpp>

@@ -82,6 +82,10 @@ Result<SlurmJob> ask_slurm_job(const std::string& id, std::chrono::seconds patie
     return std::move(*job);
 }
 
+bool has_our_comment(std::string_view comment) {
+    return comment.find(comment_mark) != std::string_view::npos;
+}
+
 Status set_slurm_comment(const std::string& name, std::string_view old, std::string_view text,
                          std::chrono::seconds patience) {
     TLC_TRY(

@@ -35,6 +35,8 @@ std::optional<SlurmJob> parse_slurm_job(std::string_view lines, std::string_view
 // `old`: the whole comment as it is. `name`: the job's, which for a member of an array is not its number.
 Status set_slurm_comment(const std::string& name, std::string_view old, std::string_view text,
                          std::chrono::seconds patience);
+// Whether something of ours stands in the comment. That is first put there with the job's first checkpoint.
+bool has_our_comment(std::string_view comment);
 
 // What becomes of a job that has got a TERM. `restarts`: how often it had been requeued when this copy of it
 // began.

@@ -28,10 +28,32 @@ Result<std::vector<Checkpoint>> Supervisor::candidates() const {
     return out;
 }
 
-Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) {
+// What is no damage may pass: a file server that comes back, memory that another job frees. Only then is an
+// older checkpoint worth less than some seconds. `checkpoint` is read again.
+Result<std::unique_ptr<Incarnation>> Supervisor::restore_patiently(uint64_t epoch, Checkpoint& checkpoint,
+                                                                   SignalQueue& signals) {
+    auto life = Incarnation::restore(site_, epoch, checkpoint);
+    for (const auto wait : {std::chrono::seconds(2), std::chrono::seconds(10)}) {
+        if (life || life.error().kind == ErrorKind::damaged || life.error().kind == ErrorKind::incompatible)
+            break;
+        log::warning("checkpoint {} is tried again in {} s: {}", checkpoint.sequence, wait.count(),
+                     life.error().message);
+        if (auto slept = signals.sleep(wait); !slept) {
+            asked_to_end_ = true;
+            return tl::unexpected(slept.error());
+        }
+        TLC_TRY_ASSIGN(all, levels_.all());
+        for (auto& now : all)
+            if (now.directory == checkpoint.directory) checkpoint = std::move(now);
+        life = Incarnation::restore(site_, epoch, checkpoint);
+    }
+    return life;
+}
+
+Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch, SignalQueue& signals) {
     TLC_TRY_ASSIGN(checkpoints, candidates());
     std::optional<Error> last;
-    for (const auto& checkpoint : checkpoints) {
+    for (auto& checkpoint : checkpoints) {
         if (const auto* damage = levels_.damage_of(checkpoint.directory)) {
             last = *damage;
             notices_.add("checkpoint {} cannot be restored, trying the one before it: {}",
@@ -43,7 +65,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
         const bool arrived = checkpoint.manifest && epochs_.size() == 1;
         const auto fits =
             arrived ? check_host_and_qemu(*checkpoint.manifest, site_.config, site_.kvm_device) : Status{};
-        auto life = fits ? Incarnation::restore(site_, epoch, checkpoint) : tl::unexpected(fits.error());
+        auto life = fits ? restore_patiently(epoch, checkpoint, signals) : tl::unexpected(fits.error());
         if (life) {
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began);
             log::info("restored checkpoint={} taken={} epoch={} took={}", checkpoint.sequence,
@@ -53,6 +75,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
             return life;
         }
         last = life.error();
+        if (asked_to_end_) return tl::unexpected(*last);
         if (last->kind == ErrorKind::incompatible) break;
         if (last->kind == ErrorKind::damaged) levels_.is_damaged(checkpoint.directory, *last);
         notices_.add("checkpoint {} cannot be restored, trying the one before it: {}", checkpoint.sequence,
@@ -62,7 +85,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch) 
     return in_context(*last, "no checkpoint could be restored");
 }
 
-Status Supervisor::begin_life() {
+Status Supervisor::begin_life(SignalQueue& signals) {
     if (slurm_) slurm_->guard(-1);
     life_.reset();
     engine_.reset();
@@ -80,7 +103,7 @@ Status Supervisor::begin_life() {
         log::warning("leftovers of an earlier start stay: {}", swept.error().message);
 
     const bool earlier_start = site_.job.restart_count > 0 || site_.job.restart_from || epoch > 1;
-    auto life = restore_newest(epoch);
+    auto life = restore_newest(epoch, signals);
     const bool restored = life.has_value();
     if (!restored) {
         if (life.error().kind != ErrorKind::no_checkpoint || site_.job.restart_from)
@@ -98,6 +121,9 @@ Status Supervisor::begin_life() {
     started_ = restored;
     next_checkpoint_ =
         timer_.begin_life(epoch, Clock::now(), [pid = life_->vm().pid()] { return processor_time(pid); });
+    // A restore may take long. What another copy of the job has printed meanwhile is not cut off.
+    if (slurm_ && slurm_->take().lease != Lease::State::held) TLC_TRY(confirm_ours(signals));
+    TLC_TRY(fence());
     if (restored) prepare_engine();
     TLC_TRY(life_->reconcile_output(restored));
     for (const auto& text : notices_.take())

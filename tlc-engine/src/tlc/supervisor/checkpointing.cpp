@@ -121,19 +121,14 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.created = report.value("created", utc_text(std::chrono::system_clock::now()));
     manifest.cluster = site_.job.cluster;
     manifest.job_id = site_.job.id;
-    manifest.memory = {"memory.h5",
-                       report.value("file_bytes", uint64_t{0}),
-                       report.value("digest", ""),
-                       report.value("identity", ""),
-                       {}};
-    for (const auto& file : report.value("older", nlohmann::json::array())) {
+    manifest.memory = {"memory.h5", report.at("file_bytes"), report.at("digest"), report.at("identity"), {}};
+    for (const auto& file : report.at("older")) {
         const auto name = file.value("file", "");
         TLC_TRY_ASSIGN(size, size_of_file(taking_->directory / name));
         manifest.memory.older[name] = size;
     }
     manifest.vm = life_->description();
-    TLC_TRY_ASSIGN(image, describe_image(site_.image));
-    manifest.image = image;
+    manifest.image = life_->image();
     manifest.job = {{"branch", branch_}, {"output_bases", site_.output_bases}, {"host", describe_host()}};
     manifest.timings = {report.value("pause_ms", 0.0), report.value("latency_ms", 0.0)};
     using Milliseconds = std::chrono::duration<double, std::milli>;
@@ -144,7 +139,7 @@ Status Supervisor::publish(const nlohmann::json& report) {
     manifest.sizes = {report.value("ram_bytes", uint64_t{0}), report.value("stored_bytes", uint64_t{0}),
                       report.value("pages_saved", uint64_t{0}), report.value("pages_zero", uint64_t{0})};
 
-    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}, report.value("disk_sums", ""), {}};
+    Manifest::Disk disk{std::string(site_.disk.kind()), "disk", {}, report.at("disk_sums"), {}};
     const auto frozen = taking_->directory / disk.path;
     TLC_TRY_ASSIGN(names, file_names(frozen));
     for (const auto& name : names) {

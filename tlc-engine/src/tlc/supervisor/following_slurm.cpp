@@ -20,20 +20,25 @@ constexpr uint64_t assumed_bytes_per_second = uint64_t{200} << 20;
 
 } // namespace
 
-void Supervisor::watch_slurm() {
-    if (!site_.job.under_slurm) return;
+// Nothing is begun before slurmctld has told its settings: without them a copy of the job on a node that is
+// cut off would not stop by itself.
+Status Supervisor::watch_slurm(SignalQueue& signals) {
+    if (!site_.job.under_slurm) return {};
     auto settings = ask_slurm_settings(patience);
-    if (!settings) settings = ask_slurm_settings(patience);
+    for (bool told = false; !settings && settings.error().kind != ErrorKind::incompatible; told = true) {
+        if (!told) log::warning("waiting for slurmctld to tell its settings: {}", settings.error().message);
+        TLC_TRY(signals.sleep(std::chrono::seconds(2)));
+        settings = ask_slurm_settings(patience);
+    }
     if (!settings) {
-        log::warning(
-            "slurmctld does not tell its settings; a copy of the job on a node that is cut off would not "
-            "stop by itself: {}",
-            settings.error().message);
+        log::warning("a copy of the job on a node that is cut off will not stop by itself: {}",
+                     settings.error().message);
         settings = SlurmSettings{};
         settings->slurmd_timeout = std::chrono::seconds(0);
     }
     slurm_ = std::make_unique<SlurmWatch>(site_.job.id, site_.job.slurm_name, site_.job.restart_count,
                                           std::move(*settings));
+    return {};
 }
 
 // Where jobs are not requeued unless they ask for it (JobRequeue=0), this one asks: checkpoints are taken to
@@ -42,12 +47,14 @@ void Supervisor::become_requeueable() const {
     if (!slurm_ || !site_.job.request.requeues || site_.job.restart_count > 0) return;
     const auto job = ask_slurm_job(site_.job.id, patience);
     if (!job || job->requeue) return;
-    if (auto asked = run_slurm({"scontrol", "update", "jobid=" + site_.job.slurm_name, "requeue=1"}, patience);
+    if (auto asked =
+            run_slurm({"scontrol", "update", "jobid=" + site_.job.slurm_name, "requeue=1"}, patience);
         !asked)
         log::warning("Slurm will not start the job again when its node dies or it is preempted: {}",
                      asked.error().message);
     else
-        log::info("Slurm may requeue the job now, which this cluster does not allow by itself (JobRequeue=0)");
+        log::info(
+            "Slurm may requeue the job now, which this cluster does not allow by itself (JobRequeue=0)");
 }
 
 // The copy before this one may still run where slurmctld cannot reach it: an administrator has set the node
@@ -67,15 +74,7 @@ Status Supervisor::await_earlier_copy(SignalQueue& signals) {
     if (wait.count() <= 0) return {};
     log::info("waiting {}: until then an earlier copy of the job may compute on a node that is cut off",
               duration_text(wait));
-    const auto end = Clock::now() + wait;
-    while (Clock::now() < end) {
-        pollfd wanted{signals.fd(), POLLIN, 0};
-        ::poll(&wanted, 1, 100);
-        while (const auto number = signals.take())
-            if (*number == SIGTERM || *number == SIGINT)
-                return fail("interrupted before the job could continue; its checkpoints are as they were");
-    }
-    return {};
+    return signals.sleep(wait);
 }
 
 // A job that begins again and again without ever getting to a checkpoint needs somebody's attention.
@@ -85,7 +84,11 @@ Status Supervisor::check_progress(uint64_t epoch) const {
     uint64_t newest = 0;
     for (const auto& checkpoint : checkpoints)
         if (checkpoint.manifest) newest = std::max(newest, checkpoint.manifest->epoch);
+    // Somebody has looked at it since, and let it go on.
+    TLC_TRY_ASSIGN(held_before, site_.directory.newest_held_epoch());
+    newest = std::max(newest, held_before);
     if (epoch <= newest + most_lives_without_progress + 1) return {};
+    TLC_TRY(site_.directory.hold_epoch(epoch));
     const auto why = fmt::format("started {} times without a new checkpoint; see {}", epoch - newest - 1,
                                  site_.directory.log_file().string());
     if (const auto job = ask_slurm_job(site_.job.id, std::chrono::seconds(10)))
@@ -114,13 +117,20 @@ Status Supervisor::confirm_ours(SignalQueue& signals) {
         if (!told)
             log::warning("waiting for slurmctld, which alone knows whose the job is: {}",
                          job.error().message);
-        pollfd wanted{signals.fd(), POLLIN, 0};
-        ::poll(&wanted, 1, 1000);
-        while (const auto number = signals.take())
-            if (*number == SIGTERM || *number == SIGINT)
-                return fail("signal {} came while slurmctld was waited for; the job's checkpoints stay",
-                            *number);
+        TLC_TRY(signals.sleep(std::chrono::seconds(1)));
     }
+}
+
+// Nor is there a newer copy that slurmctld does not know: one begun by hand.
+Status Supervisor::still_ours(SignalQueue& signals) {
+    TLC_TRY(confirm_ours(signals));
+    return fence();
+}
+
+Status Supervisor::fence() const {
+    if (auto owned = site_.directory.fence(life_->epoch()); !owned)
+        return in_context(owned.error(), "this copy of the job has been replaced by a newer one and stops");
+    return {};
 }
 
 // An Error if the job is another copy's.
@@ -136,9 +146,7 @@ Status Supervisor::follow_slurm() {
             "may have been begun",
             duration_text(std::chrono::duration_cast<std::chrono::milliseconds>(news.silence)));
     if (news.lease == Lease::State::held && suspended_) {
-        if (auto owned = site_.directory.fence(life_->epoch()); !owned)
-            return in_context(owned.error(),
-                              "this copy of the job has been replaced by a newer one and stops");
+        TLC_TRY(fence());
         slurm_->resume();
         suspended_ = false;
         last_heartbeat_ = last_running_ = Clock::now();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the guest is given at its first start: an overlay over the guest image, a disk with the staged files,
 // and the initramfs with the job appended; and how the job's files come back at its end. Paths given must not
-// exist.
+// exist. Thread-safe for different paths.
 #pragma once
 
 #include <tlc/base/result.hpp>

@@ -106,6 +106,8 @@ Result<std::unique_ptr<Incarnation>> Incarnation::boot(const JobSite& site, uint
     TLC_TRY(write_platform(site.directory.platform_file(), platform));
     TLC_TRY(site.disk.create_live(live));
     LiveGuard guard(site.disk, live);
+    TLC_TRY_ASSIGN(image, describe_image(site.image));
+    life->image_ = std::move(image);
     TLC_TRY(prepare_root_disk(site.image, live / MachineFiles::root));
     TLC_TRY(prepare_work_disk(site.job, site.config, live / MachineFiles::work));
     const Boot boot{site.config.paths.kernel, site.runtime / "initramfs", kernel_command_line};
@@ -137,6 +139,7 @@ Result<std::unique_ptr<Incarnation>> Incarnation::restore(const JobSite& site, u
         TLC_TRY(unpack_disk(checkpoint.directory, index, live));
     }
     std::unique_ptr<Incarnation> life(new Incarnation(epoch, live, manifest.vm));
+    life->image_ = manifest.image;
     TLC_TRY(life->start(site, std::nullopt));
     std::vector<std::string> arguments{
         "load",  "--qmp", life->vm().engine_socket().string(), "--from", checkpoint.directory.string(),
@@ -163,6 +166,12 @@ Status Incarnation::reconcile_output(bool shown) {
 Status Incarnation::pump_output() {
     for (auto& output : outputs_)
         TLC_TRY(output.pump());
+    return {};
+}
+
+Status Incarnation::finish_output() {
+    for (auto& output : outputs_)
+        TLC_TRY(output.finish());
     return {};
 }
 

@@ -26,7 +26,7 @@ struct JobSite {
     const JobDirectory& store;          // the same, or one of this node: live disks and new checkpoints
     Disk& disk;                         // of the store's file system
     std::filesystem::path runtime;      // private, node-local: sockets, the guest's initramfs
-    std::filesystem::path image;        // guest image under the root disk
+    std::filesystem::path image;        // guest image of a life that begins afresh
     std::vector<uint64_t> output_bases; // sizes of stdout and stderr before the job printed anything
     int userfaultfd_device = -1;
     int kvm_device = -1;
@@ -49,6 +49,8 @@ class Incarnation {
     uint64_t epoch() const { return epoch_; }
     const std::filesystem::path& live() const { return live_; }
     const Manifest::Vm& description() const { return description_; }
+    // The guest image that lies under its root disk, as it was when that was made.
+    const Manifest::Image& image() const { return image_; }
     Vm& vm() { return *vm_; }
     // The engine that fills the memory of a restored VM, until its last answer was taken. If it fails the VM
     // is lost.
@@ -57,6 +59,8 @@ class Incarnation {
     // Brings the job's output in line with what the guest has printed so far; see OutputFollower.
     Status reconcile_output(bool shown);
     Status pump_output();
+    // The last of it; where it goes into files they are durable then.
+    Status finish_output();
     Result<std::vector<GuestEvent>> poll_events() { return control_->poll(); }
 
   private:
@@ -68,6 +72,7 @@ class Incarnation {
     uint64_t epoch_;
     std::filesystem::path live_;
     Manifest::Vm description_;
+    Manifest::Image image_;
     std::unique_ptr<Vm> vm_;
     std::vector<OutputFollower> outputs_;
     std::optional<ControlReader> control_;

@@ -37,6 +37,12 @@ struct Job {
     std::string name() const { return cluster + "-" + id; }
 };
 
+// How the job ended: the script's own exit code, or the signal that ended it.
+struct JobEnd {
+    bool signalled = false;
+    int code = 0;
+};
+
 // "continue it with: tlc-restart run ..."; `directory` is the job's.
 std::string how_to_continue(const Job& job, const std::filesystem::path& directory);
 

@@ -96,11 +96,39 @@ Result<JobFile> parse_job_file(std::string_view text, const std::filesystem::pat
     return file;
 }
 
+namespace {
+
+std::filesystem::path bases_file(const std::filesystem::path& job_directory, const std::string& run) {
+    return job_directory / fmt::format("outputs-{}.json", run);
+}
+
+} // namespace
+
+Status write_output_bases(const std::filesystem::path& job_directory, const std::string& run,
+                          const std::vector<uint64_t>& bases) {
+    return publish_text(bases_file(job_directory, run),
+                        nlohmann::json{{"output_bases", bases}}.dump() + "\n");
+}
+
+Result<std::vector<uint64_t>> read_output_bases(const std::filesystem::path& job_directory,
+                                                const std::string& run) {
+    const auto file = bases_file(job_directory, run);
+    TLC_TRY_ASSIGN(text, read_text(file));
+    const auto object = nlohmann::json::parse(text, nullptr, false);
+    std::vector<uint64_t> bases;
+    if (!object.is_object() || !take(object, "output_bases", bases) || bases.size() != 2)
+        return fail(ErrorKind::damaged, "{} is not understood", file.string());
+    return bases;
+}
+
 Status write_job_result(const std::filesystem::path& job_directory, const JobResult& result) {
     const nlohmann::json object{{"version", version},
                                 {"signalled", result.signalled},
                                 {"code", result.code},
-                                {"ended", result.ended}};
+                                {"ended", result.ended},
+                                {"by", result.by},
+                                {"restarts", result.restarts},
+                                {"complete", result.complete}};
     return publish_text(job_directory / "result.json", object.dump() + "\n");
 }
 
@@ -121,6 +149,11 @@ std::optional<JobResult> parse_job_result(std::string_view text) {
     JobResult result;
     if (!object.is_object() || !take(object, "signalled", result.signalled) ||
         !take(object, "code", result.code) || !take(object, "ended", result.ended))
+        return std::nullopt;
+    // Earlier versions have not written these.
+    if ((object.contains("by") && !take(object, "by", result.by)) ||
+        (object.contains("restarts") && !take(object, "restarts", result.restarts)) ||
+        (object.contains("complete") && !take(object, "complete", result.complete)))
         return std::nullopt;
     return result;
 }

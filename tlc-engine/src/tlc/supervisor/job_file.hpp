@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // job.json in a job's directory: what is needed to start the job again by hand (tlc-restart run), written
 // once at its first start; and result.json, there when the job has ended by itself.
+// For one process a job at a time; reading is thread-safe.
 #pragma once
 
 #include <tlc/supervisor/job.hpp>
@@ -35,10 +36,20 @@ Result<JobFile> read_job_file(const std::filesystem::path& job_directory);
 std::string job_file_text(const JobFile& file);
 Result<JobFile> parse_job_file(std::string_view text, const std::filesystem::path& job_directory);
 
+// A restart by hand has outputs of its own. Effect of the first: `run` (Job::name()) of the job in this
+// directory keeps the sizes that its outputs have now, where its later starts find them.
+Status write_output_bases(const std::filesystem::path& job_directory, const std::string& run,
+                          const std::vector<uint64_t>& bases);
+Result<std::vector<uint64_t>> read_output_bases(const std::filesystem::path& job_directory,
+                                                const std::string& run);
+
 struct JobResult {
     bool signalled = false;
     int code = 0;
-    std::string ended; // UTC
+    std::string ended;     // UTC
+    std::string by;        // Job::name() of the one that came to the end
+    unsigned restarts = 0; // and how often it had been requeued
+    bool complete = true;  // nothing was left to do; otherwise what the job does not need may still be there
 };
 Status write_job_result(const std::filesystem::path& job_directory, const JobResult& result);
 // The job runs again: what an earlier end has left must not say that it is over. Durable.

@@ -6,7 +6,6 @@
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
 #include <tlc/slurm/command.hpp>
-#include <tlc/slurm/elsewhere.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
 #include <algorithm>
@@ -92,28 +91,6 @@ Status Supervisor::leave() {
         life_->vm().send_command(nlohmann::json{{"command", "signal"}, {"number", SIGTERM}}.dump());
     if (!sent) log::warning("TERM did not reach the job: {}", sent.error().message);
     return {};
-}
-
-// This node lacks what the checkpoint needs. Slurm shall start the job on another one, and the job's comment
-// tell why, as it may wait for one for good. Returns what this copy ends with.
-Error Supervisor::go_elsewhere(const Error& why) const {
-    if (!slurm_) return why;
-    constexpr std::chrono::seconds patience{10};
-    const auto& job = site_.job;
-    const auto known = ask_slurm_job(job.id, patience);
-    // One that is cancelled, or another copy's by now, is not to be requeued.
-    if (!known || known->state != "RUNNING" || known->restarts > job.restart_count) return why;
-    const auto line = why.message.substr(0, why.message.find('\n'));
-    if (auto told = set_slurm_comment(job.slurm_name, known->comment,
-                                      fmt::format("not continued on {}: {}", job.node, line), patience);
-        !told)
-        log::warning("the job's comment stays: {}", told.error().message);
-    if (auto requeued = requeue_elsewhere(job.id, job.slurm_name, job.node, patience); !requeued)
-        return Error{why.kind,
-                     fmt::format("{}; Slurm does not requeue the job: {}; {}", why.message,
-                                 requeued.error().message, how_to_continue(job, site_.directory.path()))};
-    return Error{why.kind, fmt::format("{}; the job is requeued, to continue on another node than {}",
-                                       why.message, job.node)};
 }
 
 // Whether this start of the job has taken a checkpoint, so that a next one would begin further on.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The node's own directory of a job, where checkpoints are taken before they are carried to the job's
 // directory. It is of use to this node only, and only as long as the job is not over.
+// For one process a job at a time.
 #pragma once
 
 #include <tlc/catalog/job_directory.hpp>

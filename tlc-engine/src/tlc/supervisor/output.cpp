@@ -103,4 +103,11 @@ Status OutputFollower::pump() {
     }
 }
 
+Status OutputFollower::finish() {
+    TLC_TRY(pump());
+    if (is_regular(output_fd_) && ::fsync(output_fd_) != 0)
+        return fail_errno(errno, "cannot write the job's output");
+    return {};
+}
+
 } // namespace tlc

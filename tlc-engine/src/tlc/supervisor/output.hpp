@@ -27,6 +27,9 @@ class OutputFollower {
     // Copies what is new. Errors keep the position, so a later call continues without loss.
     Status pump();
 
+    // The last pump(): a regular output is durable afterwards.
+    Status finish();
+
   private:
     Status open_console();
 

@@ -6,6 +6,8 @@
 #include <tlc/base/units.hpp>
 #include <tlc/request/validate.hpp>
 #include <tlc/slurm/job_state.hpp>
+#include <tlc/supervisor/another_node.hpp>
+#include <tlc/supervisor/ending.hpp>
 #include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/session.hpp>
@@ -58,30 +60,41 @@ bool is_of_another_user(const std::filesystem::path& path) {
     return ::lstat(path.c_str(), &info) == 0 && info.st_uid != ::geteuid();
 }
 
+// The last part of the job's directory, as far as it is the job's number. In a root where everybody may make
+// directories anybody may have made that one.
+std::string directory_id(const Job& job, const std::filesystem::path& root) {
+    return is_of_another_user(root / job.name()) ? fmt::format("{}.u{}", job.id, ::geteuid()) : job.id;
+}
+
+std::filesystem::path directory_of(const Job& job, const std::filesystem::path& root) {
+    return job.restart_from.value_or(root / fmt::format("{}-{}", job.cluster, directory_id(job, root)));
+}
+
 Result<JobDirectory> open_directory(const Job& job, const std::filesystem::path& root) {
-    if (job.restart_from) return JobDirectory::open(*job.restart_from);
-    // In a root where everybody may make directories anybody may have made this one.
-    std::string id = job.id;
-    if (is_of_another_user(root / job.name())) id += fmt::format(".u{}", ::geteuid());
-    const auto path = root / fmt::format("{}-{}", job.cluster, id);
+    const auto path = directory_of(job, root);
+    if (job.restart_from) return JobDirectory::open(path);
     std::error_code error;
     if (std::filesystem::exists(std::filesystem::symlink_status(path, error))) {
         // Nothing is read from it before it is known to be ours.
         TLC_TRY(JobDirectory::open(path));
         if (job.restart_count == 0 || read_job_result(path)) TLC_TRY(set_aside(path));
+    } else if (job.under_slurm && job.restart_count > 0) {
+        const auto known = ask_slurm_job(job.id, slurm_patience);
+        if (known && has_our_comment(known->comment))
+            return fail(ErrorKind::no_checkpoint,
+                        "there is no {}, and the job has checkpoints: is {} mounted here?", path.string(),
+                        root.string());
     }
-    return JobDirectory::create(root, job.cluster, id);
+    return JobDirectory::create(root, job.cluster, directory_id(job, root));
 }
 
+// "max" and "host" name whatever the processor has.
 std::string default_cpu(const std::string& accelerator) { return accelerator == "kvm" ? "host" : "max"; }
 
 // Keeps what the user asked for, with the outputs' sizes from before the job's first start.
-Result<std::vector<uint64_t>> remember(const Job& job, const JobDirectory& directory) {
+Result<JobFile> remember(const Job& job, const JobDirectory& directory) {
     std::error_code error;
-    if (std::filesystem::exists(directory.job_file(), error)) {
-        TLC_TRY_ASSIGN(file, read_job_file(directory.path()));
-        return file.output_bases;
-    }
+    if (std::filesystem::exists(directory.job_file(), error)) return read_job_file(directory.path());
     JobFile file{job.request,
                  job.cluster,
                  job.id,
@@ -93,10 +106,20 @@ Result<std::vector<uint64_t>> remember(const Job& job, const JobDirectory& direc
                  job.memory_bytes,
                  {regular_size(STDOUT_FILENO), regular_size(STDERR_FILENO)}};
     TLC_TRY(write_job_file(directory.path(), file, job.script));
-    return file.output_bases;
+    return file;
 }
 
-// "max" and "host" name whatever the processor has; a chosen restart begins a branch of its own.
+// A restart by hand has outputs of its own, in which something may stand already.
+std::vector<uint64_t> bases_of_restart(const Job& job, const JobDirectory& directory) {
+    if (job.restart_count > 0)
+        if (auto known = read_output_bases(directory.path(), job.name())) return std::move(*known);
+    std::vector<uint64_t> bases{regular_size(STDOUT_FILENO), regular_size(STDERR_FILENO)};
+    if (auto kept = write_output_bases(directory.path(), job.name(), bases); !kept)
+        log::warning("{}", kept.error().message);
+    return bases;
+}
+
+// A chosen restart begins a branch of its own.
 std::string branch_name(const Job& job) {
     if (!job.restart_from || !job.restart_sequence) return {};
     return fmt::format("from-{}-by-{}", *job.restart_sequence, job.name());
@@ -119,19 +142,29 @@ void await_end_by_slurm(const Job& job, SignalQueue& signals) {
     }
 }
 
-} // namespace
+// slurmd starts a job whose directory it cannot enter in another one, where nobody would look for its files.
+Status enter(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::filesystem::current_path(directory, error);
+    if (error) return fail("cannot enter the job's directory {}: {}", directory.string(), error.message());
+    return {};
+}
 
-Result<JobEnd> run_job(Job job, const SiteConfig& config) {
-    TLC_TRY_ASSIGN(signals, SignalQueue::open());
-    TLC_TRY(check_request(job.request));
+// What a start of the job needs of its node before anything is begun.
+struct Place {
+    AcceleratorChoice accelerator;
+    JobDirectory directory;
+    Fd log_file;
+    std::vector<uint64_t> output_bases;
+    JobDirectory store;
+    std::unique_ptr<Disk> disk;
+};
+
+Result<Place> find_place(Job& job, const SiteConfig& config, int kvm) {
     TLC_TRY(check_paths(config));
-    if (job.request.checkpoint_dir.empty()) job.request.checkpoint_dir = config.paths.checkpoint_dir;
-    if (job.request.image.empty()) job.request.image = config.paths.guest_image;
-    if (job.request.buffer_bytes == 0) job.request.buffer_bytes = config.job.buffer_bytes;
-    TLC_TRY(check_files(job.request, job.directory));
-    TLC_TRY_ASSIGN(memory, plan_memory(job.request, job.memory_bytes, config.vm.overhead_bytes));
-
-    const int kvm = inherited("TLC_KVM_FD");
+    // A job goes on also where the files are gone that it was begun with, or nothing more can be stored.
+    const bool begun = job.restart_count > 0 || job.restart_from;
+    if (!begun) TLC_TRY(check_files(job.request, job.directory));
     TLC_TRY_ASSIGN(accelerator, choose_accelerator(accelerator_name(config.vm.accelerator), kvm));
 
     TLC_TRY_ASSIGN(directory, open_directory(job, job.request.checkpoint_dir));
@@ -141,25 +174,60 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
     log::info("job={} start={} node={} accel={} reason={}", job.name(), job.restart_count,
               job.node.empty() ? host_name() : job.node, accelerator.name, accelerator.reason);
 
-    TLC_TRY_ASSIGN(bases, remember(job, directory));
+    TLC_TRY_ASSIGN(file, remember(job, directory));
+    if (begun && !job.restart_from) {
+        TLC_TRY(enter(file.directory));
+        job.directory = file.directory;
+    }
     TLC_TRY(remove_job_result(directory.path()));
     TLC_TRY_ASSIGN(store, open_store(directory, config.paths.local_dir));
     TLC_TRY_ASSIGN(disk, open_disk(store.path(), config.job.disk));
     log::info("disk={} directory={}", disk->kind(), store.path().string());
-    // A restart by hand has an output of its own, which holds nothing yet.
-    if (job.restart_from) bases = {0, 0};
+    auto bases = job.restart_from ? bases_of_restart(job, directory) : std::move(file.output_bases);
+    return Place{std::move(accelerator), std::move(directory), std::move(log_file),
+                 std::move(bases),       std::move(store),     std::move(disk)};
+}
+
+void forget_log() {
+    log::set_echo(-1);
+    log::set_sink(STDERR_FILENO);
+}
+
+} // namespace
+
+Result<JobEnd> run_job(Job job, const SiteConfig& config) {
+    TLC_TRY_ASSIGN(signals, SignalQueue::open());
+    TLC_TRY(check_request(job.request));
+    if (job.request.checkpoint_dir.empty()) job.request.checkpoint_dir = config.paths.checkpoint_dir;
+    if (job.request.image.empty()) job.request.image = config.paths.guest_image;
+    if (job.request.buffer_bytes == 0) job.request.buffer_bytes = config.job.buffer_bytes;
+    resolve_paths(job.request, job.directory);
+    const auto directory = directory_of(job, job.request.checkpoint_dir);
+    if (job.under_slurm && job.restart_count > 0)
+        if (const auto end = end_of_earlier_start(job, directory)) return *end;
+    TLC_TRY_ASSIGN(memory, plan_memory(job.request, job.memory_bytes, config.vm.overhead_bytes));
+
+    const int kvm = inherited("TLC_KVM_FD");
+    auto place = find_place(job, config, kvm);
+    if (!place) {
+        forget_log();
+        // It was found on the node where the job was begun.
+        if (!job.under_slurm || job.restart_count == 0) return tl::unexpected(place.error());
+        return tl::unexpected(continue_on_another_node(job, directory, place.error()));
+    }
     TLC_TRY_ASSIGN(runtime, PrivateDirectory::make());
     const JobSite site{job,
                        config,
-                       directory,
-                       store,
-                       *disk,
+                       place->directory,
+                       place->store,
+                       *place->disk,
                        runtime.path(),
                        job.request.image,
-                       bases,
+                       place->output_bases,
                        inherited("TLC_USERFAULTFD_FD"),
                        kvm,
-                       log_file.get()};
+                       place->log_file.get()};
+    const auto& accelerator = place->accelerator;
     Manifest::Vm wanted;
     wanted.machine = config.vm.machine;
     wanted.cpu = config.vm.cpu == "auto" ? default_cpu(accelerator.name) : config.vm.cpu;
@@ -174,8 +242,7 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
     else
         log::info("finished {}={}", end->signalled ? "signal" : "code", end->code);
     if (!end && end.error().kind == ErrorKind::busy && job.under_slurm) await_end_by_slurm(job, signals);
-    log::set_echo(-1);
-    log::set_sink(STDERR_FILENO);
+    forget_log();
     return end;
 }
 

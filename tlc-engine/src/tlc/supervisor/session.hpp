@@ -9,7 +9,8 @@
 namespace tlc {
 
 // Runs the job in the calling process. Errors say what to do; those that leave something to continue from say
-// with which command.
+// with which command. Once at a time in a process, before it has other threads: it blocks signals and sets
+// the log's sink.
 Result<JobEnd> run_job(Job job, const SiteConfig& config);
 
 } // namespace tlc

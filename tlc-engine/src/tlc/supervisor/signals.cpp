@@ -4,8 +4,10 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <poll.h>
 #include <unistd.h>
 
 namespace tlc {
@@ -26,6 +28,20 @@ std::optional<int> SignalQueue::take() {
     signalfd_siginfo info{};
     if (::read(fd_.get(), &info, sizeof info) != sizeof info) return std::nullopt;
     return static_cast<int>(info.ssi_signo);
+}
+
+Status SignalQueue::sleep(std::chrono::milliseconds time) {
+    using Clock = std::chrono::steady_clock;
+    for (const auto end = Clock::now() + time; Clock::now() < end;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now());
+        pollfd wanted{fd_.get(), POLLIN, 0};
+        ::poll(&wanted, 1, static_cast<int>(std::min<int64_t>(left.count(), 1000)));
+        while (const auto number = take())
+            if (*number == SIGTERM || *number == SIGINT)
+                return fail("signal {} came before the job could go on; its checkpoints are as they were",
+                            *number);
+    }
+    return {};
 }
 
 void die_by(int signal_number) {

@@ -6,6 +6,7 @@
 #include <tlc/base/fd.hpp>
 #include <tlc/base/result.hpp>
 
+#include <chrono>
 #include <optional>
 
 namespace tlc {
@@ -17,6 +18,8 @@ class SignalQueue {
     int fd() const { return fd_.get(); }
     // The next signal's number, or nothing.
     std::optional<int> take();
+    // Waits. An Error if TERM or INT comes meanwhile; other signals are lost.
+    Status sleep(std::chrono::milliseconds time);
 
   private:
     explicit SignalQueue(Fd fd) : fd_(std::move(fd)) {}

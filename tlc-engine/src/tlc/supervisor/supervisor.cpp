@@ -2,8 +2,9 @@
 #include <tlc/base/files.hpp>
 #include <tlc/base/log.hpp>
 #include <tlc/base/units.hpp>
+#include <tlc/supervisor/another_node.hpp>
+#include <tlc/supervisor/ending.hpp>
 #include <tlc/supervisor/guest_setup.hpp>
-#include <tlc/supervisor/job_file.hpp>
 #include <tlc/supervisor/local_store.hpp>
 #include <tlc/supervisor/supervisor.hpp>
 
@@ -82,12 +83,12 @@ Result<JobEnd> Supervisor::supervise(SignalQueue& signals) {
 
 Status Supervisor::begin(SignalQueue& signals) {
     tell_status();
-    watch_slurm();
+    TLC_TRY(watch_slurm(signals));
     become_requeueable();
     TLC_TRY(await_earlier_copy(signals));
-    auto begun = begin_life();
-    if (!begun && begun.error().kind == ErrorKind::incompatible)
-        return tl::unexpected(go_elsewhere(begun.error()));
+    auto begun = begin_life(signals);
+    if (!begun && slurm_ && begun.error().kind == ErrorKind::incompatible)
+        return tl::unexpected(continue_on_another_node(site_.job, site_.directory.path(), begun.error()));
     return begun;
 }
 
@@ -191,26 +192,31 @@ Status Supervisor::handle_vm_end(const ExitStatus& status, SignalQueue& signals)
     log::warning("QEMU ended unexpectedly: {}; the job continues from its last checkpoint", status.text());
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the VM ended meanwhile"});
     // A copy that is not the job's any more must not take an epoch from the one that is.
-    TLC_TRY(confirm_ours(signals));
-    return begin_life();
+    TLC_TRY(still_ours(signals));
+    return begin_life(signals);
 }
 
 Result<JobEnd> Supervisor::finish(SignalQueue& signals) {
-    TLC_TRY(confirm_ours(signals));
+    // The checkpoints, and what comes back, are a newer run's if there is one.
+    TLC_TRY(still_ours(signals));
     if (taking_) abandon_checkpoint(Error{ErrorKind::failed, "the job ended meanwhile"});
     engine_.reset();
-    // The checkpoints, and what comes back, are a newer run's if there is one.
-    if (auto owned = site_.directory.fence(life_->epoch()); !owned)
-        return in_context(owned.error(), "this copy of the job has been replaced by a newer one and stops");
     levels_.stop_carrying();
-    TLC_TRY(life_->pump_output());
+    const auto printed = life_->finish_output();
     if (auto staged = stage_out(site_.job, life_->live()); !staged)
         return in_context(
             staged.error(),
             fmt::format("the job's files could not be copied back; they are kept on the work disk in {}",
                         life_->live().string()));
-    TLC_TRY(write_job_result(site_.directory.path(),
-                             {end_->signalled, end_->code, utc_text(std::chrono::system_clock::now())}));
+    if (!printed)
+        return in_context(printed.error(), fmt::format("the job's output is not whole; all of it is in {}",
+                                                       life_->live().string()));
+    // That may have taken minutes.
+    TLC_TRY(still_ours(signals));
+    const JobResult result{
+        end_->signalled,         end_->code, utc_text(std::chrono::system_clock::now()), site_.job.name(),
+        site_.job.restart_count, false};
+    TLC_TRY(begin_ending(site_.directory, life_->live(), result));
     // What a job that ended well has left is only its memory; a failed one may be worth another look.
     const bool well = !end_->signalled && end_->code == 0 && !asked_to_end_;
     if (well) {
@@ -223,6 +229,8 @@ Result<JobEnd> Supervisor::finish(SignalQueue& signals) {
         log::warning("{}", removed.error().message);
     if (auto removed = well ? remove_store(site_.directory, site_.store) : Status{}; !removed)
         log::warning("{}", removed.error().message);
+    if (auto completed = complete_ending(site_.directory, result); !completed)
+        log::warning("{}", completed.error().message);
     return *end_;
 }
 

@@ -22,12 +22,6 @@
 
 namespace tlc {
 
-// How the job ended: the script's own exit code, or the signal that ended it.
-struct JobEnd {
-    bool signalled = false;
-    int code = 0;
-};
-
 class Supervisor {
   public:
     using Clock = std::chrono::steady_clock;
@@ -45,17 +39,20 @@ class Supervisor {
 
     Result<JobEnd> supervise(SignalQueue& signals);
     Status begin(SignalQueue& signals);
-    Status begin_life();
-    Error go_elsewhere(const Error& why) const;
+    Status begin_life(SignalQueue& signals);
     Status check_progress(uint64_t epoch) const;
-    Result<std::unique_ptr<Incarnation>> restore_newest(uint64_t epoch);
+    Result<std::unique_ptr<Incarnation>> restore_newest(uint64_t epoch, SignalQueue& signals);
+    Result<std::unique_ptr<Incarnation>> restore_patiently(uint64_t epoch, Checkpoint& checkpoint,
+                                                           SignalQueue& signals);
     Result<std::vector<Checkpoint>> candidates() const;
     Status follow_guest();
     Status handle_signals(SignalQueue& signals);
-    void watch_slurm();
+    Status watch_slurm(SignalQueue& signals);
     void become_requeueable() const;
     Status await_earlier_copy(SignalQueue& signals);
     Status confirm_ours(SignalQueue& signals);
+    Status still_ours(SignalQueue& signals);
+    Status fence() const;
     Status follow_slurm();
     void notice(const SlurmJob& job);
     std::chrono::milliseconds notice_needed() const;
