@@ -68,7 +68,7 @@ Status restart_job(const JobDirectory& job, const RestartOptions& options) {
         TLC_TRY(check_not_queued(file));
         // tlc-run finds its way by these; Slurm carries them to the node and over a requeue, with their
         // prefix also where SBATCH_EXPORT says NONE.
-        argv = {"env", "SLURM_TLC_RESTART_FROM=" + job.path().string()};
+        argv = {"env", "SLURM_TLC_RESTART_FROM=" + std::filesystem::absolute(job.path()).string()};
         if (options.sequence) argv.push_back(fmt::format("SLURM_TLC_RESTART_SEQUENCE={}", *options.sequence));
         const auto command = sbatch_command(file, options);
         argv.insert(argv.end(), command.begin(), command.end());
