@@ -59,6 +59,13 @@ std::vector<std::string> own_platform(const Machine& m) {
             "base=utc,clock=host"};
 }
 
+// Of a named model QEMU otherwise leaves out, with a warning, what the host's processor lacks; a guest that
+// has seen it elsewhere would fail. What TCG lacks it lacks everywhere.
+std::string whole_cpu(const Machine& m) {
+    const bool named = m.cpu != "host" && m.cpu != "max";
+    return named && m.accelerator == "kvm" ? m.cpu + ",enforce" : m.cpu;
+}
+
 } // namespace
 
 std::vector<std::string> qemu_command_line(const Machine& m) {
@@ -75,7 +82,7 @@ std::vector<std::string> qemu_command_line(const Machine& m) {
     }
     argv.insert(argv.end(), {"-accel", accelerator});
     if (std::find(platform.begin(), platform.end(), "-cpu") == platform.end())
-        argv.insert(argv.end(), {"-cpu", m.cpu});
+        argv.insert(argv.end(), {"-cpu", whole_cpu(m)});
     if (m.userfaultfd_device >= 0)
         argv.insert(argv.end(), {"-add-fd", fmt::format("fd={},set=1", m.userfaultfd_device)});
 

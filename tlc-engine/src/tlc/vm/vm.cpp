@@ -45,8 +45,12 @@ Result<std::unique_ptr<Vm>> Vm::start(const Machine& machine, const std::filesys
     for (;;) {
         auto qmp = Qmp::connect(machine.sockets / "qmp.sock", std::chrono::milliseconds(200));
         if (qmp) return std::unique_ptr<Vm>(new Vm(std::move(child), std::move(*qmp), machine.sockets));
-        if (const auto status = child.poll())
-            return fail("QEMU did not start ({}); {}", status->text(), last_lines(log));
+        if (const auto status = child.poll()) {
+            const auto printed = last_lines(log);
+            const bool lacks = printed.find("support requested feature") != std::string::npos;
+            return fail(lacks ? ErrorKind::incompatible : ErrorKind::failed, "QEMU did not start ({}); {}",
+                        status->text(), printed);
+        }
         if (std::chrono::steady_clock::now() > end)
             return in_context(qmp.error(), fmt::format("QEMU does not answer; {}", last_lines(log)));
     }
