@@ -34,6 +34,12 @@ finished() { # waits for what start began; its exit code is $code
   run -138 "$bin/tlc-run" --checkpoint=1h --job-memory=900M -- ./job.sh 3 0 USR1
 }
 
+@test "a processor that cannot be had here is refused" {
+  { cat "$TLC_CONFIG"; printf '[vm]\ncpu = "Icelake-Server,enforce"\n'; } >icelake.toml
+  run -5 "$bin/tlc-run" --config icelake.toml --checkpoint=1h --job-memory=900M -- ./job.sh 1 0 0
+  [[ $output == *"support requested feature"* ]]
+}
+
 @test "files go in and come back" {
   echo "from the host" >input
   mkdir deep
