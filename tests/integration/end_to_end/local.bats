@@ -199,6 +199,8 @@ given_up() { grep -c 'was given up' "$(job_directory)/tlc.log" || true; }
 }
 
 @test "an engine that hangs between checkpoints is ended, and the job goes on" {
+  # Writes where it has not written since, so that the engine is missed.
+  sed -i 's|^  sleep|  head -c 200000 /dev/zero >/dev/shm/file-$i\n&|' job.sh
   start 5s 160 0.5 7
   until_true 60 has_taken 1
   kill -STOP "$(engine_of "$run_pid")"
