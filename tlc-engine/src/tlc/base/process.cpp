@@ -157,6 +157,7 @@ Result<Child> spawn(const std::vector<std::string>& argv, const SpawnOptions& op
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {
     std::vector<char*> out;
+    out.reserve(strings.size() + 1);
     for (const auto& text : strings)
         out.push_back(const_cast<char*>(text.c_str()));
     out.push_back(nullptr);

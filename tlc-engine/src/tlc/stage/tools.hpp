@@ -9,7 +9,7 @@ namespace tlc {
 
 inline std::string system_tool(const std::string& name) {
     for (const char* directory : {"/usr/sbin/", "/sbin/"})
-        if (const std::string path = directory + name; ::access(path.c_str(), X_OK) == 0) return path;
+        if (std::string path = directory + name; ::access(path.c_str(), X_OK) == 0) return path;
     return name;
 }
 
