@@ -51,11 +51,12 @@ TEST(SlurmJob, is_nothing_in_what_is_not_understood) {
 }
 
 // As seen in a real cluster: COMPLETING is a job out of time, a cancelled one and one that is requeued.
-TEST(SlurmJob, may_carry_our_comment) {
-    EXPECT_TRUE(has_our_comment("[tlc: checkpoint 3 of 2026-01-31T12:00:00Z, pause 6 ms]"));
-    EXPECT_TRUE(has_our_comment("of mine [tlc: held: ...]"));
-    EXPECT_FALSE(has_our_comment("of mine"));
-    EXPECT_FALSE(has_our_comment(""));
+TEST(SlurmJob, tells_of_a_checkpoint_in_its_comment) {
+    EXPECT_TRUE(tells_of_checkpoint("[tlc: checkpoint 3 of 2026-01-31T12:00:00Z, pause 6 ms]"));
+    EXPECT_TRUE(tells_of_checkpoint("of mine [tlc: checkpoint 3 of 2026-01-31T12:00:00Z; held: ...]"));
+    EXPECT_FALSE(tells_of_checkpoint("[tlc: not continued on n2: there is no KVM; checkpoint]"));
+    EXPECT_FALSE(tells_of_checkpoint("of mine"));
+    EXPECT_FALSE(tells_of_checkpoint(""));
 }
 
 TEST(Fate, is_told_by_reason_and_restarts) {

@@ -121,6 +121,7 @@ status_tells_of_two() {
   local job
   run as_user sbatch --mem=900M --vm-checkpoint=1h --vm-memory=4G job.sh 1 0 0
   [ "$status" -ne 0 ]
+  [[ $output == *"more than the job's memory"* ]]
   # What QEMU needs besides is known on the node.
   job=$(submit --vm-checkpoint=1h --vm-memory=800M job.sh 1 0 0)
   until_true 60 ended "$job"

@@ -101,11 +101,12 @@ own_comment() {
 }
 
 @test "tlc-restart run continues a job also where SBATCH_EXPORT says NONE" {
-  local again
+  local again newest
   until_true 120 ended "$failing" || { show "$failing"; return 1; }
   [ "$(field "$failing" ExitCode)" = 7:0 ]
-  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run --dry-run --sequence=1 "$failing"
-  [[ $output == "env SLURM_TLC_RESTART_FROM="*" SLURM_TLC_RESTART_SEQUENCE=1 sbatch "*" --vm-checkpoint=6s "*" --vm-checkpoint-continue=yes "*"/script 20 0.5 7" ]]
+  newest=$(as_user "$bin/tlc-restart" --checkpoint-dir="$TEST_DIR/checkpoints" show --json "$failing" | jq .manifest.sequence)
+  run -0 as_user env TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run --dry-run --sequence="$newest" "$failing"
+  [[ $output == "env SLURM_TLC_RESTART_FROM="*" SLURM_TLC_RESTART_SEQUENCE=$newest sbatch "*" --vm-checkpoint=6s "*" --vm-checkpoint-continue=yes "*"/script 20 0.5 7" ]]
   run -0 as_user env SBATCH_EXPORT=NONE TLC_VM_CHECKPOINT_DIR="$TEST_DIR/checkpoints" "$bin/tlc-restart" run "$failing" -- --output=job-%j.out
   again=${output##* }
   until_true 120 ended "$again" || { show "$again"; return 1; }

@@ -37,7 +37,7 @@ finished() { # waits for what start began; its exit code is $code
 @test "a processor that cannot be had here is refused" {
   { cat "$TLC_CONFIG"; printf '[vm]\ncpu = "Icelake-Server,enforce"\n'; } >icelake.toml
   run -5 "$bin/tlc-run" --config icelake.toml --checkpoint=1h --job-memory=900M -- ./job.sh 1 0 0
-  [[ $output == *"support requested feature"* ]]
+  [[ $output == *"support requested features"* ]]
 }
 
 @test "files go in and come back" {

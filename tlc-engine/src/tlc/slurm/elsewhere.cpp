@@ -30,8 +30,10 @@ Status requeue_elsewhere(const std::string& id, const std::string& name, const s
     // Slurm takes it from jobs that wait only. This one cannot start before this copy of it has ended.
     const auto excluded = run_slurm(
         {"scontrol", "update", "jobid=" + name, "ExcNodeList=" + excluded_with(lines, id, node)}, patience);
-    // It would come back here, and is held after some times.
-    if (!excluded) log::warning("Slurm does not exclude this node: {}", excluded.error().message);
+    if (excluded) return {};
+    log::warning("Slurm does not exclude this node, the job is held: {}", excluded.error().message);
+    // It would come back here again and again.
+    TLC_TRY(run_slurm({"scontrol", "hold", name}, patience));
     return {};
 }
 

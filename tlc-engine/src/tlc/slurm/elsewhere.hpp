@@ -11,8 +11,9 @@
 namespace tlc {
 
 // Requeues the job, which must run on `node`, and has Slurm exclude the node for it, beside those that are
-// excluded already. Where that leaves no node for the job Slurm lets it wait (BadConstraints). `id` and
-// `name`: the job's number, and what scontrol is told. On an error the job is not requeued.
+// excluded already. Where that leaves no node for the job Slurm lets it wait (BadConstraints). If Slurm does
+// not exclude the node the job is held. `id` and `name`: the job's number, and what scontrol is told. On an
+// error the job is not requeued.
 Status requeue_elsewhere(const std::string& id, const std::string& name, const std::string& node,
                          std::chrono::seconds patience);
 

@@ -52,12 +52,24 @@ std::optional<SlurmJob> parse_line(std::string_view line) {
 
 // Begins what is ours in the comment; what is before it is the user's.
 constexpr std::string_view comment_mark = "[tlc: ";
+constexpr std::string_view checkpoint_word = "checkpoint ";
+
+// "checkpoint 3 of ..." in what stands there of ours; empty: nothing does.
+std::string_view checkpoint_in(std::string_view comment) {
+    const auto mark = comment.find(comment_mark);
+    if (mark == std::string_view::npos) return {};
+    const auto ours = comment.substr(mark + comment_mark.size());
+    return ours.starts_with(checkpoint_word) ? ours.substr(0, ours.find_first_of(";]")) : std::string_view{};
+}
 
 std::string with_comment(std::string_view old, std::string_view text) {
+    // What is told of besides does not hide that there is a checkpoint.
+    const auto kept = text.starts_with(checkpoint_word) ? std::string_view{} : checkpoint_in(old);
     auto users = old.substr(0, old.find(comment_mark));
     while (!users.empty() && users.back() == ' ')
         users.remove_suffix(1);
-    return fmt::format("{}{}{}{}]", users, users.empty() ? "" : " ", comment_mark, text);
+    return fmt::format("{}{}{}{}{}{}]", users, users.empty() ? "" : " ", comment_mark, kept,
+                       kept.empty() ? "" : "; ", text);
 }
 
 } // namespace
@@ -82,9 +94,7 @@ Result<SlurmJob> ask_slurm_job(const std::string& id, std::chrono::seconds patie
     return std::move(*job);
 }
 
-bool has_our_comment(std::string_view comment) {
-    return comment.find(comment_mark) != std::string_view::npos;
-}
+bool tells_of_checkpoint(std::string_view comment) { return !checkpoint_in(comment).empty(); }
 
 Status set_slurm_comment(const std::string& name, std::string_view old, std::string_view text,
                          std::chrono::seconds patience) {

@@ -31,12 +31,13 @@ Result<SlurmJob> ask_slurm_job(const std::string& id, std::chrono::seconds patie
 // squeue's lines for that job, as ask_slurm_job() asks for them. Nothing if the job is not among them.
 std::optional<SlurmJob> parse_slurm_job(std::string_view lines, std::string_view id);
 
-// Puts `text` behind what the user wrote into the job's comment, in the place of what stood there of ours.
-// `old`: the whole comment as it is. `name`: the job's, which for a member of an array is not its number.
+// Puts `text` behind what the user wrote into the job's comment, in the place of what stood there of ours;
+// but "checkpoint ..." stays until another one is told of. `old`: the whole comment as it is. `name`: the
+// job's, which for a member of an array is not its number.
 Status set_slurm_comment(const std::string& name, std::string_view old, std::string_view text,
                          std::chrono::seconds patience);
-// Whether something of ours stands in the comment. That is first put there with the job's first checkpoint.
-bool has_our_comment(std::string_view comment);
+// Whether it tells of a checkpoint of the job.
+bool tells_of_checkpoint(std::string_view comment);
 
 // What becomes of a job that has got a TERM. `restarts`: how often it had been requeued when this copy of it
 // began.

@@ -39,7 +39,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_patiently(uint64_t epoc
         log::warning("checkpoint {} is tried again in {} s: {}", checkpoint.sequence, wait.count(),
                      life.error().message);
         if (auto slept = signals.sleep(wait); !slept) {
-            asked_to_end_ = true;
+            interrupted_ = true;
             return tl::unexpected(slept.error());
         }
         TLC_TRY_ASSIGN(all, levels_.all());
@@ -75,7 +75,7 @@ Result<std::unique_ptr<Incarnation>> Supervisor::restore_newest(uint64_t epoch, 
             return life;
         }
         last = life.error();
-        if (asked_to_end_) return tl::unexpected(*last);
+        if (interrupted_) return tl::unexpected(*last);
         if (last->kind == ErrorKind::incompatible) break;
         if (last->kind == ErrorKind::damaged) levels_.is_damaged(checkpoint.directory, *last);
         notices_.add("checkpoint {} cannot be restored, trying the one before it: {}", checkpoint.sequence,

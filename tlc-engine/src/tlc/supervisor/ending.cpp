@@ -63,6 +63,12 @@ bool requeued_before(const Job& job, const JobResult& result) {
     return !known || !known->submitted || !ended || *known->submitted <= *ended + uncertainty;
 }
 
+Status write_complete(const JobDirectory& directory, JobResult result) {
+    result.ended = utc_text(std::chrono::system_clock::now());
+    result.complete = true;
+    return write_job_result(directory.path(), result);
+}
+
 } // namespace
 
 Status begin_ending(const JobDirectory& directory, const std::filesystem::path& live,
@@ -77,10 +83,12 @@ Status begin_ending(const JobDirectory& directory, const std::filesystem::path& 
     return write_job_result(directory.path(), result);
 }
 
-Status complete_ending(const JobDirectory& directory, JobResult result) {
-    result.ended = utc_text(std::chrono::system_clock::now());
-    result.complete = true;
-    TLC_TRY(write_job_result(directory.path(), result));
+Status complete_ending(const Job& job, const JobDirectory& directory, const JobResult& result) {
+    if (job.under_slurm) {
+        const auto known = ask_slurm_job(job.id, std::chrono::seconds(10));
+        if (!known || known->restarts > job.restart_count) return {};
+    }
+    TLC_TRY(write_complete(directory, result));
     return forget_output(directory);
 }
 
@@ -94,9 +102,11 @@ std::optional<JobEnd> end_of_earlier_start(const Job& job, const std::filesystem
     if (auto shown = show_output(*directory, job); !shown)
         fmt::print(stderr, "tlc-run: error: the job's output is not whole: {}\n", shown.error().message);
     fmt::print(stderr, "tlc-run: the job had come to its end at {}; its files are back\n", result->ended);
-    if (!result->complete && !result->signalled && result->code == 0)
-        if (auto removed = remove_remains(*directory); !removed)
-            fmt::print(stderr, "tlc-run: warning: {}\n", removed.error().message);
+    auto finished = Status{};
+    if (!result->complete && !result->signalled && result->code == 0) finished = remove_remains(*directory);
+    // The copy of the output stays: this start may be requeued, too.
+    if (finished) finished = write_complete(*directory, *result);
+    if (!finished) fmt::print(stderr, "tlc-run: warning: {}\n", finished.error().message);
     return JobEnd{result->signalled, result->code};
 }
 

@@ -18,8 +18,8 @@ namespace tlc {
 // disk), if there is room for one. What the job does not need any more may be removed from now on.
 Status begin_ending(const JobDirectory& directory, const std::filesystem::path& live,
                     const JobResult& result);
-// Nothing is left to be removed.
-Status complete_ending(const JobDirectory& directory, JobResult result);
+// Nothing is left to be removed, and if Slurm has not decided meanwhile to start the job again, it is over.
+Status complete_ending(const Job& job, const JobDirectory& directory, const JobResult& result);
 
 // The end that an earlier start of this very job has come to in the directory at `path`, if Slurm had decided
 // before that to start it again. One that is requeued afterwards shall run again. Effect: the output is

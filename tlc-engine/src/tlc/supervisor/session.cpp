@@ -70,7 +70,23 @@ std::filesystem::path directory_of(const Job& job, const std::filesystem::path& 
     return job.restart_from.value_or(root / fmt::format("{}-{}", job.cluster, directory_id(job, root)));
 }
 
-Result<JobDirectory> open_directory(const Job& job, const std::filesystem::path& root) {
+// A checkpoint directory that is not mounted may look like one in which the job has not begun yet.
+Status check_unbegun(const Job& job, const std::filesystem::path& path, SignalQueue& signals) {
+    if (!job.under_slurm || job.restart_count == 0) return {};
+    auto known = ask_slurm_job(job.id, slurm_patience);
+    // Where there is no squeue nobody can be asked.
+    while (!known && known.error().kind != ErrorKind::incompatible) {
+        log::warning("waiting for slurmctld to tell whether the job has checkpoints: {}",
+                     known.error().message);
+        TLC_TRY(signals.sleep(std::chrono::seconds(5)));
+        known = ask_slurm_job(job.id, slurm_patience);
+    }
+    if (!known || !tells_of_checkpoint(known->comment)) return {};
+    return fail(ErrorKind::no_checkpoint, "there is no {}, and the job has checkpoints: is {} mounted here?",
+                path.string(), path.parent_path().string());
+}
+
+Result<JobDirectory> open_directory(const Job& job, const std::filesystem::path& root, SignalQueue& signals) {
     const auto path = directory_of(job, root);
     if (job.restart_from) return JobDirectory::open(path);
     std::error_code error;
@@ -78,12 +94,8 @@ Result<JobDirectory> open_directory(const Job& job, const std::filesystem::path&
         // Nothing is read from it before it is known to be ours.
         TLC_TRY(JobDirectory::open(path));
         if (job.restart_count == 0 || read_job_result(path)) TLC_TRY(set_aside(path));
-    } else if (job.under_slurm && job.restart_count > 0) {
-        const auto known = ask_slurm_job(job.id, slurm_patience);
-        if (known && has_our_comment(known->comment))
-            return fail(ErrorKind::no_checkpoint,
-                        "there is no {}, and the job has checkpoints: is {} mounted here?", path.string(),
-                        root.string());
+    } else {
+        TLC_TRY(check_unbegun(job, path, signals));
     }
     return JobDirectory::create(root, job.cluster, directory_id(job, root));
 }
@@ -160,14 +172,14 @@ struct Place {
     std::unique_ptr<Disk> disk;
 };
 
-Result<Place> find_place(Job& job, const SiteConfig& config, int kvm) {
+Result<Place> find_place(Job& job, const SiteConfig& config, int kvm, SignalQueue& signals) {
     TLC_TRY(check_paths(config));
     // A job goes on also where the files are gone that it was begun with, or nothing more can be stored.
     const bool begun = job.restart_count > 0 || job.restart_from;
     if (!begun) TLC_TRY(check_files(job.request, job.directory));
     TLC_TRY_ASSIGN(accelerator, choose_accelerator(accelerator_name(config.vm.accelerator), kvm));
 
-    TLC_TRY_ASSIGN(directory, open_directory(job, job.request.checkpoint_dir));
+    TLC_TRY_ASSIGN(directory, open_directory(job, job.request.checkpoint_dir, signals));
     TLC_TRY_ASSIGN(log_file, open_file(directory.log_file(), O_WRONLY | O_CREAT | O_APPEND));
     log::set_sink(log_file.get(), config.log_level);
     if (!job.under_slurm && ::isatty(STDERR_FILENO) != 0) log::set_echo(STDERR_FILENO, log::Level::info);
@@ -186,6 +198,12 @@ Result<Place> find_place(Job& job, const SiteConfig& config, int kvm) {
     auto bases = job.restart_from ? bases_of_restart(job, directory) : std::move(file.output_bases);
     return Place{std::move(accelerator), std::move(directory), std::move(log_file),
                  std::move(bases),       std::move(store),     std::move(disk)};
+}
+
+// What is wrong with the job or with the directory that all nodes share is so on each of them.
+bool may_be_elsewhere(const Error& error) {
+    return error.kind != ErrorKind::no_space && error.kind != ErrorKind::damaged &&
+           error.kind != ErrorKind::usage;
 }
 
 void forget_log() {
@@ -208,11 +226,12 @@ Result<JobEnd> run_job(Job job, const SiteConfig& config) {
     TLC_TRY_ASSIGN(memory, plan_memory(job.request, job.memory_bytes, config.vm.overhead_bytes));
 
     const int kvm = inherited("TLC_KVM_FD");
-    auto place = find_place(job, config, kvm);
+    auto place = find_place(job, config, kvm, signals);
     if (!place) {
         forget_log();
         // It was found on the node where the job was begun.
-        if (!job.under_slurm || job.restart_count == 0) return tl::unexpected(place.error());
+        const bool elsewhere = job.under_slurm && job.restart_count > 0 && may_be_elsewhere(place.error());
+        if (!elsewhere) return tl::unexpected(place.error());
         return tl::unexpected(continue_on_another_node(job, directory, place.error()));
     }
     TLC_TRY_ASSIGN(runtime, PrivateDirectory::make());

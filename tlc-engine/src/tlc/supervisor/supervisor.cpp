@@ -87,7 +87,8 @@ Status Supervisor::begin(SignalQueue& signals) {
     become_requeueable();
     TLC_TRY(await_earlier_copy(signals));
     auto begun = begin_life(signals);
-    if (!begun && slurm_ && begun.error().kind == ErrorKind::incompatible)
+    const bool again = site_.job.restart_count > 0 || site_.job.restart_from;
+    if (!begun && slurm_ && again && begun.error().kind == ErrorKind::incompatible)
         return tl::unexpected(continue_on_another_node(site_.job, site_.directory.path(), begun.error()));
     return begun;
 }
@@ -229,7 +230,7 @@ Result<JobEnd> Supervisor::finish(SignalQueue& signals) {
         log::warning("{}", removed.error().message);
     if (auto removed = well ? remove_store(site_.directory, site_.store) : Status{}; !removed)
         log::warning("{}", removed.error().message);
-    if (auto completed = complete_ending(site_.directory, result); !completed)
+    if (auto completed = complete_ending(site_.job, site_.directory, result); !completed)
         log::warning("{}", completed.error().message);
     return *end_;
 }

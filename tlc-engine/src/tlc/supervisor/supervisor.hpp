@@ -113,6 +113,7 @@ class Supervisor {
     Clock::time_point last_heartbeat_; // of the guest
     unsigned lives_without_progress_ = 0;
     bool started_ = false;      // the script runs
+    bool interrupted_ = false;  // TERM came while a checkpoint was restored
     bool asked_to_end_ = false; // TERM has come: the checkpoints are somebody's only way on
     // Until the deadline a last checkpoint is tried.
     struct Leaving {

@@ -47,7 +47,7 @@ Result<std::unique_ptr<Vm>> Vm::start(const Machine& machine, const std::filesys
         if (qmp) return std::unique_ptr<Vm>(new Vm(std::move(child), std::move(*qmp), machine.sockets));
         if (const auto status = child.poll()) {
             const auto printed = last_lines(log);
-            const bool lacks = printed.find("support requested feature") != std::string::npos;
+            const bool lacks = printed.find("support requested features") != std::string::npos;
             return fail(lacks ? ErrorKind::incompatible : ErrorKind::failed, "QEMU did not start ({}); {}",
                         status->text(), printed);
         }
