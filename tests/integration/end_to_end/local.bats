@@ -34,6 +34,22 @@ finished() { # waits for what start began; its exit code is $code
   run -138 "$bin/tlc-run" --checkpoint=1h --job-memory=900M -- ./job.sh 3 0 USR1
 }
 
+@test "a guest that hangs before the job has begun is booted again" {
+  local config vm
+  sed '/^\[job\]/d' "$TLC_CONFIG" >hanging.toml
+  printf '[job]\nstall_limit = 10\n' >>hanging.toml
+  "$bin/tlc-run" --config hanging.toml --checkpoint=1h --job-memory=900M -- ./job.sh 3 0 7 >out 2>err 3>&- &
+  run_pid=$!
+  until_true 20 qemu_of "$run_pid"
+  vm=$(qemu_of "$run_pid")
+  kill -STOP "$vm"
+  finished
+  [ "$code" = 7 ]
+  grep -q 'has not begun the job' "$(job_directory)/tlc.log"
+  grep '^[0-9]* ' out >lines
+  one_life lines 3
+}
+
 @test "a processor that cannot be had here is refused" {
   { cat "$TLC_CONFIG"; printf '[vm]\ncpu = "Icelake-Server,enforce"\n'; } >icelake.toml
   run -5 "$bin/tlc-run" --config icelake.toml --checkpoint=1h --job-memory=900M -- ./job.sh 1 0 0

@@ -38,6 +38,11 @@ void Supervisor::watch_vm() {
                           stall_limit.count()));
         life_->vm().terminate();
     }
+    if (!started_ && Clock::now() - last_heartbeat_ > stall_limit) {
+        log::error("the guest has given no sign of life for {} s and has not begun the job; it is ended",
+                   stall_limit.count());
+        return life_->vm().terminate();
+    }
     if (!engine_) return;
     if (Clock::now() - last_running_ > longest_pause)
         end_engine("has held the VM for too long");
