@@ -118,8 +118,10 @@ lines=60
   until_true 120 [ -d "$TEST_DIR/job/files" ] || { show "$job"; return 1; }
   as_user scontrol requeue "$job"
   whole "$job" 30
-  grep -q 'the job is being requeued' "$(log_of "$job")"
+  # Ended by Slurm in the middle of it, or told before the end.
   [ "$(field "$job" Restarts)" = 1 ]
+  grep -q 'info restored checkpoint=' "$(log_of "$job")"
+  [ "$(grep -c 'info finished code=0' "$(log_of "$job")")" = 1 ]
   [ "$(ls "$TEST_DIR/job/files" | wc -l)" = 3000 ]
   [ "$(cat "$TEST_DIR/job/files/3000")" = 3000 ]
 }
