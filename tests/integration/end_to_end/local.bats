@@ -40,7 +40,7 @@ finished() { # waits for what start began; its exit code is $code
   printf '[job]\nstall_limit = 10\n' >>hanging.toml
   "$bin/tlc-run" --config hanging.toml --checkpoint=1h --job-memory=900M -- ./job.sh 3 0 7 >out 2>err 3>&- &
   run_pid=$!
-  until_true 20 qemu_of "$run_pid"
+  until_true 30 eval 'grep -qs "info booted" "$(job_directory)/tlc.log"'
   vm=$(qemu_of "$run_pid")
   kill -STOP "$vm"
   finished

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <fcntl.h>
 #include <poll.h>
 #include <thread>
 #include <unistd.h>
@@ -23,10 +24,12 @@ Result<Fd> connect_once(const std::filesystem::path& socket) {
         return fail(ErrorKind::usage, "socket path {} is longer than {} characters", name,
                     sizeof address.sun_path - 1);
     name.copy(address.sun_path, name.size());
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) return fail_errno(errno, "socket");
+    // A QEMU that takes no connections would hold up a blocking one for ever.
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail_errno(errno, fmt::format("cannot connect to the QMP socket {}", name));
+    if (::fcntl(fd.get(), F_SETFL, 0) != 0) return fail_errno(errno, "fcntl");
     return fd;
 }
 
