@@ -40,15 +40,9 @@ TEST_F(Output, FollowsWhatIsAppended) {
     ASSERT_TRUE(follower.pump());
     ASSERT_TRUE(follower.pump());
     EXPECT_EQ(content("out"), "one\ntwo\n");
-}
-
-TEST_F(Output, FinishCopiesTheLastOfIt) {
-    const Fd output = open_output(O_TRUNC);
-    auto follower = this->follower(output, 0);
-    ASSERT_TRUE(follower.reconcile(false));
     append("console", "last\n");
     ASSERT_TRUE(follower.finish());
-    EXPECT_EQ(content("out"), "last\n");
+    EXPECT_EQ(content("out"), "one\ntwo\nlast\n");
 }
 
 TEST_F(Output, RestoredAfterTruncationHoldsTheConsole) {

@@ -43,6 +43,12 @@ job_has_taken() { [ "$(checkpoints_in "$(log_of "$1")")" -ge "$2" ]; }
 has_booted() { grep -qs 'info booted' "$(log_of "$1")"; }
 show() { cat "$(output_of "$1")" "$(log_of "$1")" 2>/dev/null || true; }
 slurm_cluster() { "$support/cluster" "$1" "${@:2}" --dir "$CLUSTER_DIR/cluster"; }
+# begin LINES: the file's start(), then $job has taken a checkpoint, on $node.
+begin() {
+  job=$(lines=$1 start --vm-checkpoint=6s)
+  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
+  node=$(field "$job" NodeList)
+}
 third_node() { slurm_cluster name n3; }
 
 output_of() { echo "$TEST_DIR/job/job-$1.out"; }

@@ -18,9 +18,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -cx idle)" = 3 ]; }
 @test "cut off: the copy there stands still before another one begins, and ends when the network is back" {
   local job node other n
   for n in $(seq "${TLC_CUTS:-1}"); do
-    job=$(lines=120 start --vm-checkpoint=6s)
-    until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
-    node=$(field "$job" NodeList)
+    begin 120
     slurm_cluster cut "$node"
     until_true 120 grep -qs 'info restored' "$(log_of "$job")" || { show "$job"; return 1; }
     # Both copies are there, one of them stands still.
@@ -46,9 +44,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -cx idle)" = 3 ]; }
 
 @test "its QEMU dies, or the script ends, while cut off: nothing is done until slurmctld says whose the job is" {
   local job node
-  job=$(lines=80 start --vm-checkpoint=6s)
-  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
-  node=$(field "$job" NodeList)
+  begin 80
   slurm_cluster cut "$node"
   kill -9 "$(first_copy "$job")"
   until_true 30 grep -qs 'waiting for slurmctld' "$(log_of "$job")" || { show "$job"; return 1; }
@@ -59,9 +55,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -cx idle)" = 3 ]; }
   [ "$(grep -cE 'info (booted|restored)' "$(log_of "$job")")" = 2 ]
   until_true 120 all_idle
 
-  job=$(lines=22 start --vm-checkpoint=6s)
-  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
-  node=$(field "$job" NodeList)
+  begin 22
   slurm_cluster cut "$node"
   until_true 60 grep -qs 'script ended code=0' "$(log_of "$job")" || { show "$job"; return 1; }
   slurm_cluster heal "$node"
@@ -85,9 +79,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -cx idle)" = 3 ]; }
 
 @test "slurmd dies, the job stays: the copy there ends before another one begins" {
   local job node
-  job=$(lines=80 start --vm-checkpoint=6s)
-  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
-  node=$(field "$job" NodeList)
+  begin 80
   slurm_cluster slurmd-off "$node"
   until_true 120 grep -qs 'info restored' "$(log_of "$job")" || { show "$job"; return 1; }
   no_first_copy "$job"
@@ -98,9 +90,7 @@ all_idle() { [ "$(sinfo -h -N -p low -o %t | grep -cx idle)" = 3 ]; }
 
 @test "an administrator sets a node that is cut off DOWN: the next copy waits until the first stands still" {
   local job node
-  job=$(lines=80 start --vm-checkpoint=6s)
-  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
-  node=$(field "$job" NodeList)
+  begin 80
   slurm_cluster cut "$node"
   slurm_cluster down "$node"
   until_true 120 grep -qs 'info restored' "$(log_of "$job")" || { show "$job"; return 1; }

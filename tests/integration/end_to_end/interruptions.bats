@@ -70,9 +70,7 @@ lines=60
 
 @test "its node reboots before Slurm misses it: the job goes on from its checkpoint" {
   local job node
-  job=$(lines=80 start --vm-checkpoint=6s)
-  until_true 120 job_has_taken "$job" 1 || { show "$job"; return 1; }
-  node=$(field "$job" NodeList)
+  begin 80
   slurm_cluster power-off "$node"
   sleep 2
   slurm_cluster power-on "$node"
