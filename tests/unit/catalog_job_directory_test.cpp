@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <tlc/catalog/job_directory.hpp>
-
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <set>
 #include <thread>
 
-#include "../support/sample_manifest.hpp"
-#include "../support/temporary_directory.hpp"
+#include "../support/sample_job_directory.hpp"
 
 namespace tlc {
 namespace {
@@ -17,45 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 namespace fs = std::filesystem;
-
-class Jobs : public ::testing::Test {
-  protected:
-    test::TemporaryDirectory root;
-    std::optional<JobDirectory> job;
-    std::vector<std::string> removed; // disk parts, in order; what lay beside each one then
-
-    void SetUp() override {
-        auto made = JobDirectory::create(root.path(), "cluster", "4711");
-        ASSERT_TRUE(made) << made.error().message;
-        job = std::move(*made);
-    }
-
-    JobDirectory::Remover remover() {
-        return [this](const fs::path& path) -> Status {
-            removed.push_back(path.lexically_relative(job->path()).string());
-            EXPECT_FALSE(fs::exists(path.parent_path() / "manifest.json"));
-            fs::remove_all(path);
-            return {};
-        };
-    }
-
-    uint64_t take(uint64_t epoch) {
-        const auto claimed = job->claim_checkpoint();
-        EXPECT_TRUE(claimed);
-        test::write_sample_parts(claimed->directory);
-        const auto published = job->publish(test::sample_manifest(claimed->sequence, epoch));
-        EXPECT_TRUE(published) << published.error().message;
-        return claimed->sequence;
-    }
-
-    std::vector<uint64_t> listed() const {
-        std::vector<uint64_t> sequences;
-        const auto list = job->list();
-        for (const auto& checkpoint : *list)
-            sequences.push_back(checkpoint.sequence);
-        return sequences;
-    }
-};
+using Jobs = test::SampleJobDirectory;
 
 TEST_F(Jobs, have_a_private_directory) {
     EXPECT_EQ(job->path(), root / "cluster-4711");
@@ -215,68 +173,6 @@ TEST_F(Jobs, report_damage_and_fall_back) {
     EXPECT_THAT(job->newest().error().message, HasSubstr("memory.h5 has 3 bytes"));
 }
 
-TEST_F(Jobs, remove_manifest_then_disk_then_image) {
-    ASSERT_TRUE(job->claim_epoch());
-    take(1);
-    const auto refuse = [&](const fs::path& path) -> Status {
-        EXPECT_FALSE(fs::exists(job->checkpoint_directory(1) / "manifest.json"));
-        EXPECT_TRUE(fs::exists(job->checkpoint_directory(1) / "memory.h5"));
-        EXPECT_EQ(path, job->checkpoint_directory(1) / "disk");
-        return fail("the disk is stuck");
-    };
-    EXPECT_FALSE(job->remove(1, refuse));
-    EXPECT_TRUE(listed().empty());
-    EXPECT_TRUE(job->remove(1, remover()));
-    EXPECT_FALSE(fs::exists(job->checkpoint_directory(1)));
-    EXPECT_TRUE(job->remove(1, remover()));
-    EXPECT_THAT(removed, ElementsAre("000001/disk"));
-}
-
-TEST_F(Jobs, keep_the_newest_whole_checkpoints) {
-    ASSERT_TRUE(job->claim_epoch());
-    for (int i = 0; i < 5; ++i)
-        take(1);
-    test::write_file(job->checkpoint_directory(4) / "memory.h5", "");
-    test::write_file(job->checkpoint_directory(2) / "manifest.json", "");
-    EXPECT_EQ(*job->prune(2, remover()), 2u);
-    EXPECT_THAT(listed(), ElementsAre(5, 4, 3));
-    EXPECT_EQ(*job->prune(0, remover()), 2u);
-    EXPECT_THAT(listed(), ElementsAre(5));
-}
-
-TEST_F(Jobs, keep_one_that_shares_no_file_with_the_newest) {
-    ASSERT_TRUE(job->claim_epoch());
-    // Two chains: the images 1 to 3 are built on 1, the images 4 to 6 on 4.
-    const auto identity = [](uint64_t n) { return fmt::format("00000000-0000-0000-0000-{:012}", n); };
-    for (uint64_t n = 1; n <= 6; ++n) {
-        const auto claimed = job->claim_checkpoint();
-        test::write_sample_parts(claimed->directory);
-        auto manifest = test::sample_manifest(claimed->sequence, 1);
-        manifest.memory.identity = identity(n);
-        if (n != 1 && n != 4) {
-            const auto name = "older-" + identity(n < 4 ? 1 : 4) + ".h5";
-            test::write_file(claimed->directory / name, "123");
-            manifest.memory.older = {{name, 3}};
-        }
-        ASSERT_TRUE(job->publish(manifest));
-    }
-    EXPECT_EQ(*job->prune(2, remover()), 3u);
-    EXPECT_THAT(listed(), ElementsAre(6, 5, 3));
-    EXPECT_EQ(*job->prune(3, remover()), 0u);
-    EXPECT_EQ(*job->prune(1, remover()), 2u);
-    EXPECT_THAT(listed(), ElementsAre(6));
-}
-
-TEST_F(Jobs, do_not_count_what_is_known_to_be_damaged) {
-    ASSERT_TRUE(job->claim_epoch());
-    for (int i = 0; i < 4; ++i)
-        take(1);
-    const auto superfluous = job->prunable(2, {job->checkpoint_directory(3)});
-    ASSERT_TRUE(superfluous);
-    ASSERT_EQ(superfluous->size(), 1u);
-    EXPECT_EQ(superfluous->front().sequence, 1u);
-}
-
 TEST_F(Jobs, give_a_sequence_only_once) {
     ASSERT_TRUE(job->claim_epoch());
     const auto first = job->claim_checkpoint();
@@ -291,45 +187,6 @@ TEST_F(Jobs, give_a_sequence_only_once) {
         ASSERT_TRUE(job->claim_checkpoint());
     EXPECT_EQ(*job->newest_sequence(), 203u);
     EXPECT_EQ(std::distance(fs::directory_iterator(job->path() / "sequences"), {}), 64);
-}
-
-TEST_F(Jobs, sweep_on_when_something_cannot_be_removed) {
-    ASSERT_TRUE(job->claim_epoch());
-    ASSERT_TRUE(job->claim_epoch());
-    const auto stuck = job->claim_checkpoint();
-    test::write_sample_parts(stuck->directory);
-    const auto left = job->claim_checkpoint();
-    test::write_sample_parts(left->directory);
-    fs::create_directory(job->live_directory(1));
-    const auto refuse = [&](const fs::path& path) -> Status {
-        if (path.parent_path() == stuck->directory) return fail("the disk is stuck");
-        fs::remove_all(path);
-        return {};
-    };
-    const auto swept = job->sweep(2, refuse);
-    ASSERT_FALSE(swept);
-    EXPECT_EQ(swept.error().message, "the disk is stuck");
-    EXPECT_FALSE(fs::exists(left->directory));
-    EXPECT_FALSE(fs::exists(job->live_directory(1)));
-}
-
-TEST_F(Jobs, sweep_what_dead_runs_left) {
-    ASSERT_TRUE(job->claim_epoch());
-    ASSERT_TRUE(job->claim_epoch());
-    take(2);
-    const auto left = job->claim_checkpoint();
-    test::write_sample_parts(left->directory);
-    test::write_file(job->checkpoint_directory(1) / "manifest.json.AbCdEf", "half");
-    for (const uint64_t epoch : {1, 2})
-        fs::create_directory(job->live_directory(epoch));
-    test::write_file(job->job_file(), "{}");
-    ASSERT_TRUE(job->sweep(2, remover()));
-    EXPECT_THAT(removed, ElementsAre("000002/disk", "live-1"));
-    EXPECT_FALSE(fs::exists(left->directory));
-    EXPECT_FALSE(fs::exists(job->checkpoint_directory(1) / "manifest.json.AbCdEf"));
-    EXPECT_TRUE(job->newest()->whole());
-    EXPECT_TRUE(fs::exists(job->live_directory(2)));
-    EXPECT_TRUE(fs::exists(job->job_file()));
 }
 
 } // namespace
